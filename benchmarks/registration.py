@@ -1,0 +1,82 @@
+"""How well whole heads and brain-extracted scans agree on the affine, and what the affine says of the ICV.
+
+    python benchmarks/registration.py DATA [--out TABLE.tsv]
+
+DATA holds `heads/*_dseg.nii.gz`. Every head is rendered with and without its skull and registered twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cerebatch import ants_bridge
+from cerebatch.registration import register_to_template
+from cerebatch.space import BOX_MM, apply
+from synthetic_heads import synthetic_head
+
+
+def one_head(path: Path, seed: int) -> dict[str, float | str]:
+    """Register one head with and without skull; lengths in mm, volumes in cm3."""
+    head = synthetic_head(path, seed)
+    whole = register_to_template(head.whole, head.grid, seed=1).mni_from_native
+    stripped = register_to_template(head.stripped, head.grid, seed=1).mni_from_native
+    at_whole, at_stripped = apply(whole, head.cerebellum_mm), apply(stripped, head.cerebellum_mm)
+    both = np.concatenate([at_whole, at_stripped])
+    low, high = both.min(axis=0), both.max(axis=0)
+    return {
+        "head": path.name.split("_")[0],
+        "icv_cm3": head.icv_cm3,
+        "det_whole": float(np.linalg.det(whole[:3, :3])),
+        "det_stripped": float(np.linalg.det(stripped[:3, :3])),
+        "det_ratio": float(np.linalg.det(whole[:3, :3]) / np.linalg.det(stripped[:3, :3])),
+        "rms_mm": float(np.sqrt(np.mean(np.sum((at_whole - at_stripped) ** 2, axis=1)))),
+        **{f"{side}_{axis}": float(v[k]) for side, v in (("low", low), ("high", high)) for k, axis in enumerate("xyz")},
+    }
+
+
+def left_out_errors(icv: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Errors in per cent of ICV = factor / det, the factor fitted on all heads but the one that is told."""
+    errors = []
+    for k in range(len(icv)):
+        others = np.arange(len(icv)) != k
+        factor = np.mean(icv[others]) / np.mean(scale[others])
+        errors.append(100.0 * (factor * scale[k] / icv[k] - 1.0))
+    return np.array(errors)
+
+
+def main() -> None:
+    """Print the table and what follows from it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    ants_bridge.use_threads(1)
+    rows = []
+    for seed, path in enumerate(sorted((arguments.data / "heads").glob("*_dseg.nii.gz"))):
+        rows.append(one_head(path, seed))
+        print(", ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in rows[-1].items()), flush=True)
+    table = pd.DataFrame(rows)
+    if arguments.out:
+        table.to_csv(arguments.out, sep="\t", index=False)
+
+    print(f"\nratio of determinants, whole over stripped: {table.det_ratio.min():.3f} to {table.det_ratio.max():.3f}")
+    print(f"RMS displacement inside the cerebellum: at most {table.rms_mm.max():.2f} mm, median {table.rms_mm.median():.2f}")
+    for k, axis in enumerate("xyz"):
+        low, high = table[f"low_{axis}"].min(), table[f"high_{axis}"].max()
+        inside = "inside" if BOX_MM[k][0] <= low - 0.5 and high + 0.5 <= BOX_MM[k][1] else "OUTSIDE"
+        print(f"cerebellar voxels along {axis}: {low:.1f} to {high:.1f} mm, {inside} the box {BOX_MM[k]}")
+    for kind in ("whole", "stripped"):
+        icv, scale = table.icv_cm3.to_numpy(), 1.0 / table[f"det_{kind}"].to_numpy()
+        errors = left_out_errors(icv, scale)
+        print(
+            f"ICV from {kind} heads, one head left out: mean error {errors.mean():+.2f}%, SD {errors.std(ddof=1):.2f}%, "
+            f"largest {np.abs(errors).max():.1f}%; factor {icv.mean() / scale.mean():.0f} cm3; "
+            f"correlation {np.corrcoef(icv, scale)[0, 1]:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The one place that speaks to ANTs: images, threads, seed and affines in our conventions.
+
+ANTs works in LPS millimetres, we in RAS; both meet here and nowhere else. `ants` is imported inside the
+functions because it takes a second and reads its thread count when it is first used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cerebatch.errors import RegistrationError, SettingsError
+from cerebatch.space import Affine, Grid, Volume
+
+_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def use_threads(threads: int) -> None:
+    """Set the threads of ANTs in this process; ITK reads the number once, at its first use.
+
+    Raises
+    ------
+    SettingsError
+        ANTs already runs in this process with another number.
+    """
+    if "ants" in sys.modules and os.environ.get(_THREADS) != str(threads):
+        raise SettingsError(
+            f"threads: expected {os.environ.get(_THREADS, 'the default')}, with which ANTs already runs in this "
+            f"process, found {threads}. Start a new process, or set {_THREADS}={threads} before ANTs is imported."
+        )
+    os.environ[_THREADS] = str(threads)
+
+
+def to_ants(image: NDArray[Any], grid: Grid) -> Any:
+    """An ANTsImage of the array on its grid."""
+    import ants
+
+    affine = _LPS_RAS @ grid.affine
+    return ants.from_numpy(
+        np.asarray(image, dtype=np.float32),
+        origin=tuple(affine[:3, 3]),
+        spacing=tuple(grid.voxel_sizes_mm),
+        direction=affine[:3, :3] / grid.voxel_sizes_mm,
+    )
+
+
+def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
+    """Spatially adaptive non-local means, Rician noise (Manjón et al. 2010), inside a mask.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+    grid : Grid
+    mask : (X, Y, Z) bool
+        Voxels outside keep their value.
+    """
+    import ants
+
+    return _volume(ants.denoise_image(to_ants(image, grid), mask=to_ants(mask, grid), noise_model="Rician"))
+
+
+def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
+    """N4 inhomogeneity correction (Tustison et al. 2010), the field estimated inside a mask.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+    grid : Grid
+    mask : (X, Y, Z) bool
+    """
+    import ants
+
+    corrected = ants.n4_bias_field_correction(
+        to_ants(image, grid),
+        mask=to_ants(mask, grid),
+        shrink_factor=4,
+        convergence={"iters": [50, 50, 50, 50], "tol": 1e-4},
+    )
+    return _volume(corrected)
+
+
+def register(
+    fixed: Volume,
+    fixed_grid: Grid,
+    fixed_mask: NDArray[np.bool_],
+    moving: Volume,
+    moving_grid: Grid,
+    start: Affine,
+    *,
+    kind: Literal["Rigid", "Affine"],
+    iterations: Sequence[int],
+    shrink: Sequence[int],
+    smoothing: Sequence[int],
+    seed: int,
+) -> Affine:
+    """Linear registration by mutual information (ANTs), sampled densely inside a mask.
+
+    Parameters
+    ----------
+    fixed, moving : (X, Y, Z) float32
+    fixed_grid, moving_grid : Grid
+    fixed_mask : (X, Y, Z) bool
+        Where the metric is read, on the fixed grid.
+    start : (4, 4) float
+        Maps fixed to moving millimetres (RAS).
+    kind : {"Rigid", "Affine"}
+    iterations, shrink, smoothing : sequence of int
+        One entry a level: largest number of steps, factor of subsampling, sigma in fixed voxels.
+    seed : int
+
+    Returns
+    -------
+    moving_from_fixed : (4, 4) float
+        Maps fixed to moving millimetres (RAS).
+
+    Raises
+    ------
+    RegistrationError
+        ANTs gave up.
+    """
+    import ants
+    import ants.config
+
+    # `random_seed=` is accepted by antspyx 0.6 and ignored; this is the value that it reads.
+    ants.config._random_seed = seed
+    with tempfile.TemporaryDirectory(prefix="cerebatch-") as folder:
+        try:
+            result = ants.registration(
+                to_ants(fixed, fixed_grid),
+                to_ants(moving, moving_grid),
+                kind,
+                initial_transform=str(_write_affine(start, Path(folder) / "start.mat")),
+                mask=to_ants(fixed_mask, fixed_grid),
+                aff_random_sampling_rate=1.0,
+                aff_iterations=tuple(iterations),
+                aff_shrink_factors=tuple(shrink),
+                aff_smoothing_sigmas=tuple(smoothing),
+                singleprecision=False,
+                outprefix=f"{folder}/out_",
+            )
+        except RuntimeError as error:
+            raise RegistrationError(f"ANTs could not register the scan ({kind.lower()}): {error}") from error
+        return _read_affine(Path(result["fwdtransforms"][0]))
+
+
+def _volume(image: Any) -> Volume:
+    return np.ascontiguousarray(image.numpy(), dtype=np.float32)
+
+
+def _write_affine(affine: Affine, path: Path) -> Path:
+    import ants
+
+    lps = _LPS_RAS @ affine @ _LPS_RAS
+    transform = ants.create_ants_transform(
+        transform_type="AffineTransform", precision="float", dimension=3, matrix=lps[:3, :3], offset=lps[:3, 3]
+    )
+    ants.write_transform(transform, str(path))
+    return path
+
+
+def _read_affine(path: Path) -> Affine:
+    import ants
+
+    transform = ants.read_transform(str(path))
+    center = np.asarray(transform.fixed_parameters)
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(transform.parameters[:9], (3, 3))
+    lps[:3, 3] = transform.parameters[9:] + center - lps[:3, :3] @ center
+    return np.asarray(_LPS_RAS @ lps @ _LPS_RAS, dtype=np.float64)

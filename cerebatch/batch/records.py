@@ -1,0 +1,181 @@
+"""What is written down about a finished or failed stage, and how an output appears all at once.
+
+An output is written under a temporary name, and renamed when it is whole. Beside it goes a record with the
+digests of what it was made from. "Done" means: the record's key is the one that today's inputs and settings
+give, and the outputs still have the size and time that the record names. There is no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class FileStamp(BaseModel):
+    """Size, modification time and digest of a file.
+
+    Attributes
+    ----------
+    size : int
+        Bytes.
+    mtime_ns : int
+        Modification time, nanoseconds.
+    sha256 : str
+        Digest of the bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, known: FileStamp | None = None) -> FileStamp:
+        """Stamp of a file; its bytes are read only if size or time differ from `known`."""
+        if known is not None and known.matches(path):
+            return known
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        status = path.stat()
+        return cls(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=digest)
+
+    def matches(self, path: Path) -> bool:
+        """Whether the file is there with this size and time."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+class Record(BaseModel):
+    """What made an output.
+
+    Attributes
+    ----------
+    stage : str
+    version : int
+        Of the stage; raised when its results change.
+    key : str
+        Digest of stage, version, inputs and settings (`stage_key`).
+    inputs : dict
+        Role -> stamp of each file from outside the run, or key of the stage before.
+    settings : dict
+        Only those that the stage reads.
+    outputs : dict
+        Path relative to the folder of the outputs -> stamp.
+    information : dict
+        Seconds, memory, host, threads: nothing that decides whether the output is valid.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    version: int
+    key: str
+    inputs: dict[str, FileStamp | str]
+    settings: dict[str, Any]
+    outputs: dict[str, FileStamp]
+    information: dict[str, Any] = {}
+
+    def is_done(self, key: str, folder: Path) -> bool:
+        """Whether this record has the key and its outputs in `folder` are unchanged."""
+        return self.key == key and all(stamp.matches(folder / name) for name, stamp in self.outputs.items())
+
+
+class Failure(BaseModel):
+    """Why a case stopped.
+
+    Attributes
+    ----------
+    case, stage : str
+    kind : str
+        Class of the error.
+    message : str
+        In words, for the person who started the run.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    case: str
+    stage: str
+    kind: str
+    message: str
+
+
+def stage_key(stage: str, version: int, inputs: Mapping[str, FileStamp | str], settings: Mapping[str, Any]) -> str:
+    """Digest of what decides the bytes of a stage's output."""
+    content = {
+        "stage": stage,
+        "version": version,
+        "inputs": {role: stamp if isinstance(stamp, str) else stamp.sha256 for role, stamp in inputs.items()},
+        "settings": dict(settings),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(path: Path) -> Record | None:
+    """The record at `path`; None if there is none or it cannot be read, which means: not done."""
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_model(path: Path, model: BaseModel) -> None:
+    """Write a record or failure so that a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    temporary.write_text(model.model_dump_json(indent=2) + "\n")
+    temporary.replace(path)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that nothing else uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+@contextmanager
+def temporary_folder(beside: Path) -> Iterator[Path]:
+    """A folder for an output that is not yet whole, on the same file system; gone afterwards."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    folder = temporary_name(beside)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(source: Path, target: Path) -> dict[str, FileStamp]:
+    """Move every file of a whole output into its place, one atomic rename each.
+
+    Parameters
+    ----------
+    source : Path
+        Temporary folder.
+    target : Path
+        Folder of the output on the same file system; files already there are replaced.
+
+    Returns
+    -------
+    stamps : dict
+        Path relative to `target` -> stamp.
+    """
+    stamps = {}
+    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+        name = path.relative_to(source)
+        stamps[name.as_posix()] = FileStamp.of(path)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target / name)
+    return stamps

@@ -1,0 +1,246 @@
+"""The command line: parse, call one function, print. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cerebatch.errors import CerebatchError, InputError, LabelMapError, SettingsError
+
+if TYPE_CHECKING:
+    from cerebatch.batch.case import Job, Outcome
+    from cerebatch.bids import Cohort
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
+library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
+app.add_typer(library_app, name="library")
+
+SOME_FAILED, COULD_NOT_RUN = 1, 2
+
+
+class Level(str, Enum):
+    """Analysis level of a BIDS app."""
+
+    participant = "participant"
+
+
+class Resolution(str, Enum):
+    """Edge of the MNI grid, millimetres."""
+
+    one = "1.0"
+    half = "0.5"
+    trial = "4.0"
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are one message and exit status 2."""
+    try:
+        app()
+    except CerebatchError as error:
+        Console(stderr=True).print(f"cerebatch: {error}", soft_wrap=True, markup=False, highlight=False)
+        sys.exit(COULD_NOT_RUN)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Cerebellar lobule segmentation and volumetry for whole cohorts."""
+    if version:
+        from cerebatch import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset with T1w images.")],
+    out_dir: Annotated[Path, typer.Argument(help="Where the derivatives go.")],
+    level: Annotated[Level, typer.Argument(help="Level of analysis.")],
+    labelled_case: Annotated[
+        Path | None,
+        typer.Option(help="Label map on the template that is carried over to every scan (see `library place`, `simulate`)."),
+    ] = None,
+    participant_label: Annotated[list[str] | None, typer.Option(help="Only this participant; repeatable.")] = None,
+    session_label: Annotated[list[str] | None, typer.Option(help="Only this session; repeatable.")] = None,
+    bids_filter: Annotated[list[str] | None, typer.Option(help="Only images with entity=value; repeatable.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of intermediate files. [default: OUT_DIR/work]")] = None,
+    keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0 is for trials.")] = Resolution.one,
+    profile: Annotated[str, typer.Option(help="Where to run: local, serial, or the path of a YAML file.")] = "local",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one case.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
+    from cerebatch.batch.case import Job
+    from cerebatch.batch.profile import load_profile
+    from cerebatch.bids import find_cases, parse_filters
+    from cerebatch.settings import RunSettings
+    from cerebatch.stages.segment import read_labelled_case
+
+    if labelled_case is None:
+        raise SettingsError(
+            "--labelled-case: expected a label map on the template, found none. `cerebatch library place` makes one from "
+            "a published lobule map; `cerebatch simulate` writes that of the phantom."
+        )
+    place = load_profile(profile)
+    cohort = find_cases(
+        bids_dir,
+        participants=participant_label or (),
+        sessions=session_label or (),
+        filters=parse_filters(bids_filter or ()),
+    )
+    read_labelled_case(labelled_case)
+    settings = RunSettings(
+        resolution=float(resolution.value),  # type: ignore[arg-type]
+        labelled_case=labelled_case.resolve(),
+        seed=seed,
+        threads=threads,
+    )
+    out = out_dir.resolve()
+    work_dir = (work or out / "work").resolve()
+    jobs = [Job(case, settings, out, work_dir, keep_work) for case in cohort.cases]
+    console = Console()
+    for warning in cohort.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False, highlight=False)
+    if dry_run:
+        _tell_plan(jobs, cohort, console)
+        return
+    _write_description(out)
+    outcomes = _run_all(jobs, place, console)
+    _tell_end(outcomes, cohort, out, console)
+    if cohort.problems or any(outcome.status == "failed" for outcome in outcomes):
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def volumes(dseg: Annotated[Path, typer.Argument(help="Label map in cerebatch codes, native or MNI.")]) -> None:
+    """Count an existing label map again; the table goes to standard output."""
+    import nibabel as nib
+    import numpy as np
+
+    from cerebatch.labels import LABELS
+    from cerebatch.space import Grid
+    from cerebatch.volumes import COLUMNS, counted_cm3, table
+
+    try:
+        image = nib.load(dseg)
+        stored = np.asanyarray(image.dataobj)
+    except Exception as error:
+        raise InputError(
+            dseg, expected="a label map (NIfTI)", found=f"no readable image ({error})", do="Check the path."
+        ) from error
+    if stored.ndim != 3 or not np.isin(np.unique(stored), range(len(LABELS) + 1)).all():
+        raise LabelMapError(
+            dseg,
+            expected=f"a three-dimensional map of codes 0 to {len(LABELS)}",
+            found=f"{stored.ndim} dimensions, codes {stored.min()} to {stored.max()}",
+            do="Give a dseg that cerebatch wrote.",
+        )
+    found = counted_cm3(stored.astype(np.uint8), Grid.of(image).voxel_volume_mm3)
+    print("\t".join(COLUMNS))
+    for row in table(None, found, None):
+        print("\t".join(row.as_text().values()))
+
+
+@app.command()
+def simulate(
+    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset; must not hold one already.")],
+    people: Annotated[int, typer.Option(min=1, help="How many.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    voxel_size: Annotated[float, typer.Option(min=0.5, max=3.5, help="Edge of a voxel in mm.")] = 1.0,
+    skull: Annotated[bool, typer.Option(help="Whole heads, or brain-extracted ones.")] = True,
+    t2w: Annotated[bool, typer.Option("--t2w", help="Write a T2w of each, too.")] = False,
+) -> None:
+    """Write phantoms: made-up people as a BIDS dataset, with the true labels beside it."""
+    from cerebatch.phantom import write_cohort
+
+    write_cohort(out_bids, people, seed, resolution_mm=voxel_size, skull=skull, t2=t2w)
+    print(f"{people} phantoms (made up, not people) in {out_bids}; the truth is in {out_bids}/derivatives/phantom-truth")
+
+
+@library_app.command()
+def place(
+    lobules: Annotated[Path, typer.Argument(help="Lobule map in CoBrALab codes.")],
+    out: Annotated[Path, typer.Argument(help="Labelled case to write (.nii.gz).")],
+    atlas: Annotated[Path, typer.Option(help="Folder with the SUIT parcellation and its T1w in MNI152NLin6Asym.")],
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm.")] = Resolution.one,
+) -> None:
+    """Place one published lobule map on the template's cerebellum, affinely."""
+    from cerebatch.library.place import place as place_map
+    from cerebatch.library.place import write_case
+
+    placed = place_map(
+        lobules,
+        atlas / "suit_space-MNI152NLin6Asym_dseg.nii.gz",
+        atlas / "cerebellum_space-MNI152NLin6Asym_T1w.nii.gz",
+        float(resolution.value),
+    )
+    write_case(placed, out)
+    for code, count in placed.dropped.items():
+        print(f"warning: {lobules}: {count} voxels of code {code}, which is not in the protocol, became background")
+    print(f"wrote {out}; Dice with SUIT, merged labels: {sum(placed.agreement.values()) / len(placed.agreement):.2f}")
+
+
+def _write_description(out: Path) -> None:
+    from cerebatch import __version__
+    from cerebatch.bids import dataset_description
+    from cerebatch.files import write_json
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "dataset_description.json", dataset_description(__version__))
+        (out / ".bidsignore").write_text("records/\nlogs/\nwork/\n**/figures/\n*_xfm.txt\n*_volumes.*\n")
+    except OSError as error:
+        raise InputError(
+            out, expected="a folder that can be written", found=str(error.strerror), do="Give another OUT_DIR."
+        ) from error
+
+
+def _run_all(jobs: list[Job], place: object, console: Console) -> list[Outcome]:
+    from cerebatch.batch.display import progress
+    from cerebatch.batch.profile import Profile
+    from cerebatch.batch.relay import run_jobs
+
+    assert isinstance(place, Profile)
+    with progress(len(jobs), console) as tell:
+        return list(run_jobs(jobs, place, tell))
+
+
+def _tell_plan(jobs: list[Job], cohort: Cohort, console: Console) -> None:
+    from cerebatch.batch.case import missing, plan
+
+    for job in jobs:
+        try:
+            stages = ", ".join(stage.name for stage in missing(job, plan(job))) or "nothing, it is done"
+        except CerebatchError as error:
+            stages = f"cannot run: {error}"
+        console.print(f"{job.case.name}: {stages}", soft_wrap=True, markup=False, highlight=False)
+    for problem in cohort.problems:
+        console.print(f"{problem.name}: left out: {problem.reason}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
+    counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "skipped", "failed")}
+    console.print(
+        f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
+        f"{len(cohort.problems)} left out. Results: {out}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+    for outcome in sorted(outcomes, key=lambda o: o.case):
+        if outcome.failure is not None:
+            console.print(
+                f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}",
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
+            )
+    for problem in cohort.problems:
+        console.print(f"left out: {problem.name}: {problem.reason}", soft_wrap=True, markup=False, highlight=False)

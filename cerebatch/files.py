@@ -1,0 +1,88 @@
+"""Writing images, tables and sidecars: the same content gives the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from cerebatch.labels import LABELS
+from cerebatch.space import Affine, Grid
+
+Frame = Literal["native", "MNI"]
+
+_FORM_CODE: dict[Frame, int] = {"native": 1, "MNI": 4}
+_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:
+    """Write NIfTI-1 with sform and qform.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``.
+    voxels : (X, Y, Z) array
+        Stored in its own type.
+    grid : Grid
+    frame : {"native", "MNI"}
+        Decides the codes of sform and qform: scanner or template.
+    """
+    image = nib.Nifti1Image(voxels, grid.affine)
+    image.set_sform(grid.affine, _FORM_CODE[frame])
+    image.set_qform(grid.affine, _FORM_CODE[frame])
+    image.header.set_xyzt_units("mm")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+
+
+def write_affine(path: Path, target_from_source: Affine) -> None:
+    """Write an affine between RAS frames as an ITK text transform, which resamples the target from the source.
+
+    Parameters
+    ----------
+    path : Path
+        ``.txt``.
+    target_from_source : (4, 4) float
+        Maps the points of one RAS frame to another; for an image that is resampled, points of the output
+        to points of the input.
+    """
+    lps = _LPS_RAS @ target_from_source @ _LPS_RAS
+    parameters = " ".join(f"{value:.17g}" for value in [*lps[:3, :3].ravel(), *lps[:3, 3]])
+    path.write_text(
+        "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
+        f"Parameters: {parameters}\nFixedParameters: 0 0 0\n"
+    )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a sidecar."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table of tab-separated values; the first row names the columns."""
+    rows = list(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_label_table(path: Path) -> None:
+    """Write the BIDS table of the labels: index, name, abbreviation, color."""
+    write_rows(
+        path,
+        (
+            {"index": label.index, "name": label.name, "abbreviation": label.abbreviation, "color": label.color}
+            for label in LABELS
+        ),
+    )

@@ -1,0 +1,153 @@
+"""From a scan to the template: one affine that whole heads and brain-extracted scans share.
+
+The template is brain-extracted, a scan may not be. Metrics that look at the surroundings of the template's
+brain then see skull in the one and nothing in the other, and stretch the brain to make up for it. Here the
+metric is read inside the template's brain mask alone, in both passes: 4 mm (rigid, then affine), then 2 mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from cerebatch import ants_bridge, template
+from cerebatch.errors import RegistrationError
+from cerebatch.space import Affine, Grid, Volume, apply, resample
+
+COARSE_MM = 4
+FINE_MM = 2
+
+_BRAIN_CENTRE_MM = np.array([0.0, -18.0, 8.0])
+_HEAD_HEIGHT_MM = 150.0
+_SCALE_LIMITS = (0.6, 1.7)
+_LEAST_INFORMATION = 0.15
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Affine registration of one scan.
+
+    Attributes
+    ----------
+    mni_from_native : (4, 4) float
+        Native millimetres -> MNI millimetres.
+    information : float
+        Mutual information of scan and template inside the brain mask, nats, 32 bins.
+    """
+
+    mni_from_native: Affine
+    information: float
+
+
+def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int = FINE_MM) -> Registration:
+    """Affine registration to MNI152NLin2009aSym (section 3.8, second step).
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        T1-weighted scan, with or without skull.
+    grid : Grid
+        Native.
+    seed : int
+    finest_mm : int
+        Voxels of the last pass; trials of scale stop at the coarse one.
+
+    Raises
+    ------
+    RegistrationError
+        The result has scales that no head has, or does not look like the template.
+    """
+    clipped = np.clip(image, 0.0, np.percentile(image[image > foreground_threshold(image)], 99.5))
+    native_from_mni = _centred_start(clipped, grid)
+    for resolution in (COARSE_MM, FINE_MM):
+        if resolution < finest_mm:
+            continue
+        fixed, fixed_grid = template.t1w(resolution)
+        moving, moving_grid = coarsened(clipped, grid, resolution)
+        mask = template.brain_mask(resolution)
+        if resolution == COARSE_MM:
+            # Rigid sees a little of the surroundings: they hold the brain in place while it cannot yet stretch.
+            native_from_mni = ants_bridge.register(
+                fixed, fixed_grid, template.dilated_brain_mask(resolution, 8.0), moving, moving_grid, native_from_mni,
+                kind="Rigid", iterations=(100, 50), shrink=(2, 1), smoothing=(1, 0), seed=seed,
+            )  # fmt: skip
+            schedule = {"iterations": (100, 100), "shrink": (2, 1), "smoothing": (1, 0)}
+        else:
+            schedule = {"iterations": (60,), "shrink": (1,), "smoothing": (0,)}
+        native_from_mni = ants_bridge.register(
+            fixed, fixed_grid, mask, moving, moving_grid, native_from_mni, kind="Affine", seed=seed, **schedule
+        )
+    information = _mutual_information(
+        fixed[mask], resample(moving, moving_grid, fixed_grid, native_from_mni, order=1)[mask]
+    )
+    mni_from_native = np.linalg.inv(native_from_mni)
+    _check(mni_from_native, information)
+    return Registration(mni_from_native, information)
+
+
+def foreground_threshold(image: Volume) -> float:
+    """Intensity halfway between the mean of the background and the mean of the head (Ridler and Calvard 1978)."""
+    threshold = float(image.mean())
+    for _ in range(50):
+        above = image > threshold
+        updated = float(image[above].mean() + image[~above].mean()) / 2
+        if abs(updated - threshold) < 1e-4 * abs(threshold):
+            break
+        threshold = updated
+    return threshold
+
+
+def coarsened(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]:
+    """The image smoothed and sampled on larger voxels; axes that are as coarse already stay.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+    grid : Grid
+    voxel_mm : float
+        Edge of the new voxels.
+    """
+    factor = np.maximum(voxel_mm / grid.voxel_sizes_mm, 1.0)
+    width = np.where(factor > 1.0, factor / 2.355, 0.0)  # full width at half maximum of one new voxel
+    smooth = ndimage.gaussian_filter(image, width)
+    x, y, z = (int(np.ceil(n / f)) for n, f in zip(grid.shape, factor, strict=True))
+    step = np.diag([*factor, 1.0])
+    step[:3, 3] = (factor - 1.0) / 2.0
+    coarse = Grid((x, y, z), grid.affine @ step)
+    return resample(smooth, grid, coarse, np.eye(4), order=1), coarse
+
+
+def _centred_start(image: Volume, grid: Grid) -> Affine:
+    """Translation that puts the template's brain where the scan is bright, neck and shoulders left out."""
+    small, small_grid = coarsened(image, grid, 2.0 * COARSE_MM)
+    bright = apply(small_grid.affine, np.argwhere(small > foreground_threshold(small)).astype(float))
+    top = np.percentile(bright[:, 2], 99.8)
+    start = np.eye(4)
+    start[:3, 3] = bright[bright[:, 2] > top - _HEAD_HEIGHT_MM].mean(axis=0) - _BRAIN_CENTRE_MM
+    return start
+
+
+def _mutual_information(a: Volume, b: Volume, bins: int = 32) -> float:
+    joint = np.histogram2d(a.ravel(), b.ravel(), bins=bins)[0]
+    joint /= joint.sum()
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    seen = joint > 0
+    return float(np.sum(joint[seen] * np.log(joint[seen] / independent[seen])))
+
+
+def _check(mni_from_native: Affine, information: float) -> None:
+    low, high = _SCALE_LIMITS
+    scales = np.linalg.svd(mni_from_native[:3, :3], compute_uv=False)
+    if scales.min() < low or scales.max() > high:
+        raise RegistrationError(
+            f"registration to the template: expected scales from {low} to {high}, found {scales.min():.2f} to "
+            f"{scales.max():.2f}. Look at the scan: it must show a whole brain, upright by its header, T1-weighted."
+        )
+    if information < _LEAST_INFORMATION:
+        raise RegistrationError(
+            f"registration to the template: expected mutual information of at least {_LEAST_INFORMATION} with the "
+            f"template's brain, found {information:.2f}. Look at the scan: it must show a whole brain, upright by "
+            "its header, T1-weighted."
+        )

@@ -1,0 +1,132 @@
+"""Stage 4: labels back on the scan's own grid, volumes, tables and pictures, named by BIDS derivatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from cerebatch import icv, volumes
+from cerebatch.bids import Case, output_name
+from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.report.figures import draw_lobules, draw_registration
+from cerebatch.scan import read_scan
+from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Affine, LabelMap, cerebellum_box, resample_labels
+from cerebatch.stages.prepare import Prepared
+from cerebatch.steps import Step, StepLog
+from cerebatch.tissue import TARGETS, Contrast
+
+VERSION = 1
+
+_CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2w")
+
+
+def measure(
+    case: Case,
+    prepared: Path,
+    segmented: Path,
+    folder: Path,
+    *,
+    provenance: dict[str, Any],
+    resolution: float = 1.0,
+    threads: int = 1,
+) -> list[Step]:
+    """Write everything that a user keeps of one case.
+
+    Parameters
+    ----------
+    case : Case
+    prepared, segmented : Path
+        Folders that `prepare` and `segment` wrote.
+    folder : Path
+        Exists. Gets ``anat/`` and ``figures/``.
+    provenance : dict
+        Method, settings and versions, told in the sidecars.
+    resolution : float
+        Edge of the MNI grid in millimetres.
+    threads : int
+
+    Returns
+    -------
+    steps : list of Step
+    """
+    log = StepLog()
+    found = Prepared.read(prepared)
+    box = cerebellum_box(resolution)
+    on_mni = {"space": TEMPLATE_SPACE, "res": RESOLUTIONS[str(float(resolution))]}
+    anat, figures = folder / "anat", folder / "figures"
+    anat.mkdir()
+    figures.mkdir()
+
+    def name(suffix: str, extension: str, **entities: str) -> str:
+        return output_name(case, suffix, extension, **entities)
+
+    with log.step("label maps"):
+        dseg: LabelMap = np.asarray(nib.load(segmented / "dseg.nii.gz").dataobj, dtype=np.uint8)
+        native = resample_labels(dseg, box, found.stored_grid, found.affine, threads)
+        sidecar = _sidecar(case, found, provenance, resolution)
+        for entities, voxels, grid, frame in (({}, native, found.stored_grid, "native"), (on_mni, dseg, box, "MNI")):
+            write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
+            write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
+            write_label_table(anat / name("dseg", ".tsv", seg="lobules", **entities))
+    with log.step("volumes"):
+        determinant = float(np.linalg.det(found.affine[:3, :3]))
+        rows = volumes.table(
+            volumes.counted_cm3(dseg, box.voxel_volume_mm3 / determinant),
+            volumes.counted_cm3(native, found.stored_grid.voxel_volume_mm3),
+            found.icv_cm3,
+        )
+        write_rows(anat / name("volumes", ".tsv", seg="lobules"), (row.as_text() for row in rows))
+        write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": _icv(found.affine)})
+    with log.step("images"):
+        for contrast in _CONTRASTS:
+            source = prepared / f"{contrast}.nii.gz"
+            if source.exists():
+                target = anat / name(contrast, ".nii.gz", desc="preproc", **on_mni)
+                target.write_bytes(source.read_bytes())
+                write_json(target.with_name(name(contrast, ".json", desc="preproc", **on_mni)), _image_sidecar(contrast))
+        write_affine(
+            anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), np.linalg.inv(found.affine)
+        )
+    with log.step("figures"):
+        t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
+        title = f"{case.name}, {TEMPLATE_SPACE}, method: {provenance['Method']}"
+        draw_lobules(figures / name("dseg", ".png", seg="lobules"), t1w, dseg, box, title)
+        scan = read_scan(case.t1w)
+        draw_registration(
+            figures / name("T1w", ".png", desc="registration"),
+            scan.image,
+            scan.grid,
+            found.affine,
+            f"{case.name}: edges of the template (red: brain, yellow: white matter) on the scan",
+        )
+    return log.steps
+
+
+def _sidecar(case: Case, found: Prepared, provenance: dict[str, Any], resolution: float) -> dict[str, Any]:
+    return {
+        "Sources": [f"bids:raw:{(case.folder / path.name).as_posix()}" for path in (case.t1w, case.t2w) if path],
+        **provenance,
+        "ResolutionMM": resolution,
+        "Trial": resolution == 4.0,
+        "MutualInformation": found.mutual_information,
+        "AffineNativeToMNI": found.mni_from_native,
+        "TissueMeans": found.tissue_means,
+        "ICV": _icv(found.affine),
+        "Warnings": [*case.warnings, *found.warnings],
+    }
+
+
+def _icv(mni_from_native: Affine) -> dict[str, Any]:
+    return {"Method": icv.METHOD, "VolumeCM3": icv.icv_cm3(mni_from_native), "ErrorPercentSD": icv.ERROR_SD_PERCENT}
+
+
+def _image_sidecar(contrast: Contrast) -> dict[str, Any]:
+    target = TARGETS[contrast]
+    return {
+        "Description": "Denoised, bias-corrected and normalised; the cerebellum box of the template",
+        "SkullStripped": False,
+        "TissueTargets": {"CSF": target.csf, "GM": target.gm, "WM": target.wm},
+    }

@@ -1,0 +1,207 @@
+"""Stage 1: a scan becomes a denoised, bias-free, normalised image in the cerebellum box (section 3.8).
+
+The affine comes first. It needs neither denoising nor bias correction, and it tells where the brain is, so that
+the slow steps work on the brain alone. The scan is interpolated once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from cerebatch import ants_bridge, icv, template, tissue
+from cerebatch.files import write_affine, write_image
+from cerebatch.registration import FINE_MM, foreground_threshold, register_to_template
+from cerebatch.scan import Scan, read_scan
+from cerebatch.space import Affine, Grid, Volume, cerebellum_box, resample
+from cerebatch.steps import Step, StepLog
+from cerebatch.tissue import TARGETS, Contrast, TissueMeans
+
+VERSION = 1
+
+_MARGIN_MM = 6.0
+"""How far the intracranial mask reaches beyond the template's brain."""
+
+
+class Prepared(BaseModel):
+    """What `prepare` found out, as it stands in ``prepared.json``.
+
+    Attributes
+    ----------
+    stored_shape : list of int
+        Voxels of the T1w file.
+    stored_affine : list of list of float
+        Voxel indices of the T1w file -> native millimetres (RAS).
+    mni_from_native : list of list of float
+        Native millimetres -> MNI millimetres.
+    mutual_information : float
+        Of scan and template inside the brain, nats.
+    icv_cm3 : float
+    tissue_means : dict
+        Contrast -> CSF, GM and WM of the scan before the last normalisation.
+    warnings : list of str
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    stored_shape: tuple[int, int, int]
+    stored_affine: list[list[float]]
+    mni_from_native: list[list[float]]
+    mutual_information: float
+    icv_cm3: float
+    tissue_means: dict[Contrast, list[float]]
+    warnings: list[str]
+
+    @property
+    def stored_grid(self) -> Grid:
+        """Grid of the T1w file, native frame."""
+        return Grid(self.stored_shape, np.array(self.stored_affine))
+
+    @property
+    def affine(self) -> Affine:
+        """Native millimetres -> MNI millimetres, (4, 4)."""
+        return np.array(self.mni_from_native)
+
+    @classmethod
+    def read(cls, folder: Path) -> Prepared:
+        """Read what `prepare` wrote into `folder`."""
+        return cls.model_validate_json((folder / "prepared.json").read_bytes())
+
+
+def prepare(
+    t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: float = 1.0, seed: int = 1, threads: int = 1
+) -> list[Step]:
+    """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, ``xfm.txt`` and ``prepared.json``.
+
+    Parameters
+    ----------
+    t1w, t2w : Path
+        Scans of one session; a T2w is brought to the T1w rigidly.
+    folder : Path
+        Exists; files in it are overwritten.
+    resolution : float
+        Edge of the MNI grid in millimetres.
+    seed : int
+    threads : int
+        Threads of ANTs.
+
+    Returns
+    -------
+    steps : list of Step
+        Seconds and memory, in order.
+
+    Raises
+    ------
+    InputError
+        A scan cannot be used.
+    StageError
+        A step gave what cannot be trusted.
+    """
+    ants_bridge.use_threads(threads)
+    log = StepLog()
+    with log.step("read"):
+        scan = read_scan(t1w)
+    with log.step("register"):
+        registration = register_to_template(scan.image, scan.grid, seed=seed, finest_mm=max(FINE_MM, int(resolution)))
+    mni_from_native = registration.mni_from_native
+    image, grid = _around_brain(scan.image, scan.grid, mni_from_native)
+    head = image > foreground_threshold(image)
+    mask = _intracranial(grid, mni_from_native) & (image > 0)
+    with log.step("denoise"):
+        image = ants_bridge.denoise(image, grid, mask)
+    with log.step("correct bias"):
+        image = ants_bridge.correct_bias(image, grid, head | mask)
+    with log.step("normalise"):
+        classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
+        image = tissue.normalised(image, tissue.tissue_means(image, classes), "T1w")
+    with log.step("correct bias inside the skull"):
+        image = ants_bridge.correct_bias(image, grid, mask)
+    with log.step("normalise again"):
+        classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
+        means = {"T1w": tissue.tissue_means(image, classes)}
+        image = tissue.normalised(image, means["T1w"], "T1w")
+    with log.step("resample"):
+        _write_box(folder / "T1w.nii.gz", image, grid, np.linalg.inv(mni_from_native), resolution)
+
+    warnings = list(scan.warnings)
+    if t2w is not None:
+        second = read_scan(t2w)
+        warnings += [f"T2w: {warning}" for warning in second.warnings]
+        with log.step("T2w"):
+            means["T2w"] = _prepare_t2w(second, image, classes, mask, grid, mni_from_native, folder, resolution, seed)
+    write_affine(folder / "xfm.txt", np.linalg.inv(mni_from_native))
+    prepared = Prepared(
+        stored_shape=scan.stored_grid.shape,
+        stored_affine=scan.stored_grid.affine.tolist(),
+        mni_from_native=mni_from_native.tolist(),
+        mutual_information=registration.information,
+        icv_cm3=icv.icv_cm3(mni_from_native),
+        tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
+        warnings=warnings,
+    )
+    (folder / "prepared.json").write_text(prepared.model_dump_json(indent=2) + "\n")
+    return log.steps
+
+
+def _prepare_t2w(
+    scan: Scan,
+    t1w: Volume,
+    classes: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    t1w_grid: Grid,
+    mni_from_native: Affine,
+    folder: Path,
+    resolution: float,
+    seed: int,
+) -> TissueMeans:
+    """Rigid to the T1w, then the same steps; tissues are those of the T1w."""
+    t2w_from_t1w = ants_bridge.register(
+        t1w, t1w_grid, mask, scan.image, scan.grid, np.eye(4),
+        kind="Rigid", iterations=(100, 50, 20), shrink=(4, 2, 1), smoothing=(2, 1, 0), seed=seed,
+    )  # fmt: skip
+    mni_from_t2w = mni_from_native @ np.linalg.inv(t2w_from_t1w)
+    image, grid = _around_brain(scan.image, scan.grid, mni_from_t2w)
+    inside = _intracranial(grid, mni_from_t2w) & (image > 0)
+    image = ants_bridge.denoise(image, grid, inside)
+    image = ants_bridge.correct_bias(image, grid, inside)
+    means = tissue.tissue_means(resample(image, grid, t1w_grid, t2w_from_t1w, order=1), classes)
+    image = tissue.normalised(image, means, "T2w")
+    _write_box(folder / "T2w.nii.gz", image, grid, t2w_from_t1w @ np.linalg.inv(mni_from_native), resolution)
+    return means
+
+
+def _around_brain(image: Volume, grid: Grid, mni_from_native: Affine) -> tuple[Volume, Grid]:
+    """The part of a scan that can hold brain or box; the rest is never looked at."""
+    _, template_grid = template.t1w(FINE_MM)
+    native_from_mni = Grid(template_grid.shape, np.linalg.inv(mni_from_native) @ template_grid.affine)
+    box = cerebellum_box(1.0)
+    box_in_native = Grid(box.shape, np.linalg.inv(mni_from_native) @ box.affine)
+    corners = np.concatenate([native_from_mni.corners_mm(), box_in_native.corners_mm()])
+    block = grid.cropped_around(corners, margin_mm=_MARGIN_MM)
+    return np.ascontiguousarray(image[block]), grid.block(block)
+
+
+def _intracranial(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
+    return _on_scan(template.dilated_brain_mask(FINE_MM, _MARGIN_MM), grid, mni_from_native)
+
+
+def _brain(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
+    return _on_scan(template.brain_mask(FINE_MM), grid, mni_from_native)
+
+
+def _on_scan(mask: NDArray[np.bool_], grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
+    _, mask_grid = template.t1w(FINE_MM)
+    return resample(mask.astype(np.float32), mask_grid, grid, mni_from_native, order=1) > 0.5
+
+
+def _write_box(path: Path, image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> None:
+    box = cerebellum_box(resolution)
+    cubic = resample(image, grid, box, native_from_mni, order=3)
+    ceiling = tissue.CEILING
+    write_image(path, np.clip(cubic, 0.0, ceiling), box, "MNI")
+
+
+__all__ = ["TARGETS", "VERSION", "Prepared", "prepare"]
