@@ -20,6 +20,7 @@ from cerebatch.errors import RegistrationError, SettingsError
 from cerebatch.space import Affine, Grid, Volume
 
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+_BIAS_VOXEL_MM = 5.0
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -67,22 +68,24 @@ def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
     return _volume(ants.denoise_image(to_ants(image, grid), mask=to_ants(mask, grid), noise_model="Rician"))
 
 
-def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
-    """N4 inhomogeneity correction (Tustison et al. 2010), the field estimated inside a mask.
+def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> Volume:
+    """N4 inhomogeneity correction (Tustison et al. 2010), the field estimated inside a mask on voxels of 5 mm.
 
     Parameters
     ----------
     image : (X, Y, Z) float32
     grid : Grid
     mask : (X, Y, Z) bool
+    iterations : sequence of int
+        Largest number of steps a level; each level halves the spacing of the spline.
     """
     import ants
 
     corrected = ants.n4_bias_field_correction(
         to_ants(image, grid),
         mask=to_ants(mask, grid),
-        shrink_factor=4,
-        convergence={"iters": [50, 50, 50, 50], "tol": 1e-4},
+        shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(grid.voxel_sizes_mm.max()))),
+        convergence={"iters": list(iterations), "tol": 1e-4},
     )
     return _volume(corrected)
 

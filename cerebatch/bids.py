@@ -5,18 +5,19 @@ Only the folders of the people asked for are opened, never the whole tree: a coh
 
 from __future__ import annotations
 
-import csv
 import difflib
-import math
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from cerebatch.errors import DatasetError, SettingsError
+from cerebatch.participants import MISSING as MISSING
+from cerebatch.participants import OLDEST as OLDEST
+from cerebatch.participants import SEXES as SEXES
+from cerebatch.participants import natural, parse_age, parse_sex, read_participants, read_session
 from cerebatch.scan import EXTENSIONS
 
 ENTITIES = (
@@ -33,12 +34,6 @@ INDICES = ("run", "echo", "flip", "inv", "split")
 
 NOT_MAGNITUDE = ("phase", "real", "imag")
 """Values of ``part`` that are never taken."""
-
-OLDEST = 120.0
-"""Ages in years above this are taken for another unit."""
-
-SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
-MISSING = ("", "n/a", "na", "nan")
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,10 @@ def find_cases(
     root = Path(bids_dir)
     labels, problems = _participants(root, [label.removeprefix("sub-") for label in participants])
     wanted = [label.removeprefix("ses-") for label in sessions]
-    table, warnings = _participants_table(root)
+    warnings = []
+    if not (root / "dataset_description.json").is_file():
+        warnings.append(f"{root} has no dataset_description.json, which BIDS requires.")
+    table, table_warnings = read_participants(root)
     cases: list[Case] = []
     for participant in labels:
         folder = root / f"sub-{participant}"
@@ -163,8 +161,8 @@ def find_cases(
             except (DatasetError, OSError) as error:
                 where = error.path if isinstance(error, DatasetError) else folder
                 problems.append(Problem(participant, session, where, _reason(error)))
-    problems.sort(key=lambda problem: _natural(problem.name))
-    return Cohort(tuple(cases), tuple(problems), tuple(warnings))
+    problems.sort(key=lambda problem: natural(problem.name))
+    return Cohort(tuple(cases), tuple(problems), (*warnings, *table_warnings))
 
 
 def parse_filters(texts: Iterable[str]) -> dict[str, str]:
@@ -256,7 +254,7 @@ def _participants(root: Path, asked: Sequence[str]) -> tuple[list[str], list[Pro
         raise DatasetError(root, expected="the folder of a BIDS dataset", found=found, do="Check the path.")
     absent = [label for label in dict.fromkeys(asked) if "/" in label or not (root / f"sub-{label}").is_dir()]
     if asked and not absent:
-        return sorted(set(asked), key=_natural), []
+        return sorted(set(asked), key=natural), []
     existing = _labels_in(root, "sub")
     if not existing:
         raise DatasetError(
@@ -266,7 +264,7 @@ def _participants(root: Path, asked: Sequence[str]) -> tuple[list[str], list[Pro
             do="Give the folder that holds the sub-* folders; images must be sorted into BIDS first.",
         )
     problems = [Problem(label, None, root / f"sub-{label}", _no_such(label, existing)) for label in absent]
-    return (sorted(set(asked) - set(absent), key=_natural) if asked else existing), problems
+    return (sorted(set(asked) - set(absent), key=natural) if asked else existing), problems
 
 
 def _no_such(label: str, existing: Sequence[str]) -> str:
@@ -277,7 +275,7 @@ def _no_such(label: str, existing: Sequence[str]) -> str:
 def _sessions(folder: Path, wanted: Sequence[str]) -> list[str | None]:
     """Sessions of a participant to look into; None stands for images outside any session."""
     if wanted:
-        return [*sorted(set(wanted), key=_natural)]
+        return [*sorted(set(wanted), key=natural)]
     try:
         sessions = _labels_in(folder, "ses")
     except OSError:
@@ -295,9 +293,9 @@ def _case(
     name = _case_name(participant, session)
     t1w, t1w_warnings = _t1w(anat, name, filters)
     t2w, t2w_warnings = _t2w(anat, name, filters)
-    session_row, table_warnings = ({}, []) if session is None else _session_row(folder, session)
-    age, age_warnings = _age(session_row.get("age", ""), row.get("age", ""))
-    sex, sex_warnings = _sex(row.get("sex", ""))
+    session_row, table_warnings = ({}, []) if session is None else read_session(folder, session)
+    age, age_warnings = parse_age(session_row.get("age", ""), row.get("age", ""))
+    sex, sex_warnings = parse_sex(row.get("sex", ""))
     warnings = (*t1w_warnings, *t2w_warnings, *table_warnings, *age_warnings, *sex_warnings)
     return Case(participant, session, t1w, t2w, age, sex, warnings)
 
@@ -373,18 +371,13 @@ def _listing(folder: Path) -> list[Path]:
         paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(paths, key=lambda path: _natural(path.name))
+    return sorted(paths, key=lambda path: natural(path.name))
 
 
 def _labels_in(folder: Path, prefix: str) -> list[str]:
     with os.scandir(folder) as entries:
         labels = [e.name.removeprefix(f"{prefix}-") for e in entries if e.name.startswith(f"{prefix}-") and e.is_dir()]
-    return sorted(labels, key=_natural)
-
-
-def _natural(text: str) -> list[str | int]:
-    """Sort key that counts: run-2 before run-10."""
-    return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", text))]
+    return sorted(labels, key=natural)
 
 
 def _value(entity: str, value: str) -> str | int:
@@ -393,69 +386,3 @@ def _value(entity: str, value: str) -> str | int:
 
 def _case_name(participant: str, session: str | None) -> str:
     return f"sub-{participant}" if session is None else f"sub-{participant}_ses-{session}"
-
-
-def _participants_table(root: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
-    warnings = []
-    if not (root / "dataset_description.json").is_file():
-        warnings.append(f"{root} has no dataset_description.json, which BIDS requires.")
-    path = root / "participants.tsv"
-    if not path.is_file():
-        return {}, [*warnings, f"{root} has no participants.tsv; ages and sexes are unknown."]
-    table, table_warnings = _read_table(path, "participant_id", "sub")
-    return table, warnings + table_warnings
-
-
-def _session_row(folder: Path, session: str) -> tuple[dict[str, str], list[str]]:
-    path = folder / f"{folder.name}_sessions.tsv"
-    if not path.is_file():
-        return {}, []
-    try:
-        table, warnings = _read_table(path, "session_id", "ses")
-    except DatasetError as error:
-        return {}, [f"{path.name} is not used: {_reason(error)}"]
-    return table.get(session, {}), warnings
-
-
-def _read_table(path: Path, key: str, prefix: str) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Rows of a BIDS table by label; of several rows for one label the first counts, with a warning."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = list(csv.reader(file, delimiter="\t"))
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        do = "Save it as tab-separated text in UTF-8."
-        raise DatasetError(path, expected="a table", found=f"an unreadable one ({error})", do=do) from error
-    columns = [column.strip().lower() for column in table[0]] if table else []
-    if key not in columns:
-        raise DatasetError(
-            path,
-            expected=f"a tab-separated table with a column {key}",
-            found=f"the columns {', '.join(columns) or '(none)'}",
-            do=f"Name the column of labels {key}, and separate columns by tabs.",
-        )
-    rows = [dict(zip(columns, (value.strip() for value in line), strict=False)) for line in table[1:]]
-    labels = [row.get(key, "").removeprefix(f"{prefix}-") for row in rows]
-    repeated = sorted((label for label, count in Counter(labels).items() if label and count > 1), key=_natural)
-    warnings = [f"{path.name} lists {label} more than once; the first row is used." for label in repeated]
-    return dict(zip(reversed(labels), reversed(rows), strict=True)), warnings
-
-
-def _age(*texts: str) -> tuple[float | None, list[str]]:
-    """The first age of several that is given, in years."""
-    for text in texts:
-        if text.lower() in MISSING:
-            continue
-        try:
-            age = float(text)
-        except ValueError:
-            age = math.nan
-        if 0 <= age <= OLDEST:
-            return age, []
-        return None, [f"Age {text!r} is no number of years from 0 to {OLDEST:g}; it counts as unknown."]
-    return None, []
-
-
-def _sex(text: str) -> tuple[str | None, list[str]]:
-    if text.lower() in MISSING or text.lower() in SEXES:
-        return SEXES.get(text.lower()), []
-    return None, [f"Sex {text!r} is none of M, F, male, female; it counts as unknown."]

@@ -1,8 +1,9 @@
 """From a scan to the template: one affine that whole heads and brain-extracted scans share.
 
-The template is brain-extracted, a scan may not be. Metrics that look at the surroundings of the template's
-brain then see skull in the one and nothing in the other, and stretch the brain to make up for it. Here the
-metric is read inside the template's brain mask alone, in both passes: 4 mm (rigid, then affine), then 2 mm.
+The template is brain-extracted, a scan may not be. A metric that looks at the surroundings of the template's
+brain sees skull in the one and nothing in the other, and stretches the brain to make up for it. So the passes
+draw inwards: 4 mm rigid sees the surroundings, 4 mm affine the template's brain mask, 2 mm affine what lies
+inside it. And fluid, bone and the zeros that an extraction leaves are made equally dark.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from cerebatch.space import Affine, Grid, Volume, apply, resample
 
 COARSE_MM = 4
 FINE_MM = 2
+
+_AROUND_MM, _INSIDE_MM = 8.0, -2.0
+"""Distance from the surface of the template's brain mask within which the first and the last pass look."""
 
 _BRAIN_CENTRE_MM = np.array([0.0, -18.0, 8.0])
 _HEAD_HEIGHT_MM = 150.0
@@ -59,25 +63,21 @@ def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int
     RegistrationError
         The result has scales that no head has, or does not look like the template.
     """
-    clipped = np.clip(image, 0.0, np.percentile(image[image > foreground_threshold(image)], 99.5))
+    darkest = foreground_threshold(image)
+    clipped = np.clip(image, darkest, np.percentile(image[image > darkest], 99.5)) - darkest
     native_from_mni = _centred_start(clipped, grid)
-    for resolution in (COARSE_MM, FINE_MM):
+    rigid = {"kind": "Rigid", "iterations": (100, 50), "shrink": (2, 1), "smoothing": (1, 0)}
+    affine = {"kind": "Affine", "iterations": (100, 100), "shrink": (2, 1), "smoothing": (1, 0)}
+    finest = {"kind": "Affine", "iterations": (60,), "shrink": (1,), "smoothing": (0,)}
+    passes = [(COARSE_MM, _AROUND_MM, rigid), (COARSE_MM, 0.0, affine), (FINE_MM, _INSIDE_MM, finest)]
+    for resolution, distance_mm, schedule in passes:
         if resolution < finest_mm:
             continue
         fixed, fixed_grid = template.t1w(resolution)
+        mask = template.brain_mask_within(resolution, distance_mm)
         moving, moving_grid = coarsened(clipped, grid, resolution)
-        mask = template.brain_mask(resolution)
-        if resolution == COARSE_MM:
-            # Rigid sees a little of the surroundings: they hold the brain in place while it cannot yet stretch.
-            native_from_mni = ants_bridge.register(
-                fixed, fixed_grid, template.dilated_brain_mask(resolution, 8.0), moving, moving_grid, native_from_mni,
-                kind="Rigid", iterations=(100, 50), shrink=(2, 1), smoothing=(1, 0), seed=seed,
-            )  # fmt: skip
-            schedule = {"iterations": (100, 100), "shrink": (2, 1), "smoothing": (1, 0)}
-        else:
-            schedule = {"iterations": (60,), "shrink": (1,), "smoothing": (0,)}
         native_from_mni = ants_bridge.register(
-            fixed, fixed_grid, mask, moving, moving_grid, native_from_mni, kind="Affine", seed=seed, **schedule
+            fixed, fixed_grid, mask, moving, moving_grid, native_from_mni, seed=seed, **schedule
         )
     information = _mutual_information(
         fixed[mask], resample(moving, moving_grid, fixed_grid, native_from_mni, order=1)[mask]
@@ -122,7 +122,7 @@ def coarsened(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]
 def _centred_start(image: Volume, grid: Grid) -> Affine:
     """Translation that puts the template's brain where the scan is bright, neck and shoulders left out."""
     small, small_grid = coarsened(image, grid, 2.0 * COARSE_MM)
-    bright = apply(small_grid.affine, np.argwhere(small > foreground_threshold(small)).astype(float))
+    bright = apply(small_grid.affine, np.argwhere(small > 0.1 * small.max()).astype(float))
     top = np.percentile(bright[:, 2], 99.8)
     start = np.eye(4)
     start[:3, 3] = bright[bright[:, 2] > top - _HEAD_HEIGHT_MM].mean(axis=0) - _BRAIN_CENTRE_MM

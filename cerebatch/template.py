@@ -62,7 +62,16 @@ def brain_mask(resolution: int) -> NDArray[np.bool_]:
 
 
 @cache
-def dilated_brain_mask(resolution: int, distance_mm: float) -> NDArray[np.bool_]:
-    """`brain_mask` and everything within a distance of it, (X, Y, Z)."""
-    distance = ndimage.distance_transform_edt(~brain_mask(resolution), sampling=resolution)
-    return np.asarray(distance <= distance_mm)
+def brain_mask_within(resolution: int, distance_mm: float) -> NDArray[np.bool_]:
+    """`brain_mask` grown by a distance, or shrunk where it is negative, (X, Y, Z).
+
+    Parameters
+    ----------
+    resolution : int
+        Edge of a voxel in millimetres.
+    distance_mm : float
+    """
+    mask = brain_mask(resolution)
+    if distance_mm < 0:
+        return np.asarray(ndimage.distance_transform_edt(mask, sampling=resolution) > -distance_mm)
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=resolution) <= distance_mm)

@@ -1,34 +1,25 @@
-"""How cases are found in a BIDS dataset, and how derivatives are named."""
+"""How cases are found in a BIDS dataset."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cerebatch.bids import ENTITIES, Case, dataset_description, find_cases, output_name, parse_filters
-from cerebatch.errors import DatasetError, SettingsError
+from cerebatch.bids import Case, find_cases
+from cerebatch.errors import DatasetError
 
 
-def dataset(root: Path, files: Iterable[str], participants: str | None = None) -> Path:
-    """Empty files in a dataset that has its description, and a table if given (columns by blanks, `;` ends a row)."""
+def dataset(root: Path, files: Iterable[str]) -> Path:
+    """Empty files in a dataset that has its description."""
     root.mkdir(exist_ok=True)
     (root / "dataset_description.json").write_text('{"Name": "test", "BIDSVersion": "1.10.0"}')
     for file in files:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).touch()
-    if participants is not None:
-        write_table(root / "participants.tsv", participants)
     return root
-
-
-def write_table(path: Path, rows: str) -> None:
-    path.write_text("\n".join("\t".join(row.split()) for row in rows.split(";")) + "\n")
 
 
 def only_case(root: Path, **options: object) -> Case:
@@ -250,152 +241,12 @@ class TestDatasetsThatCannotBeUsed:
         with pytest.raises(DatasetError, match=r"sub-\*, found none.*sorted into BIDS"):
             find_cases(dataset(tmp_path, ["anat/T1w.nii"]), participants=participants)
 
-    def test_a_table_without_its_first_column(self, tmp_path: Path) -> None:
-        root = dataset(tmp_path, ["sub-1/anat/sub-1_T1w.nii"], "subject age;1 30")
-        with pytest.raises(DatasetError, match=r"participants.tsv: .*participant_id, found the columns subject, age"):
-            find_cases(root)
-
-    @pytest.mark.parametrize("content", [b"", b"participant_id,age\nsub-1,30\n", b"\xff\xfe\x00p\x00a"])
-    def test_a_table_that_is_none(self, tmp_path: Path, content: bytes) -> None:
-        root = dataset(tmp_path, ["sub-1/anat/sub-1_T1w.nii"])
-        (root / "participants.tsv").write_bytes(content)
-        with pytest.raises(DatasetError, match=r"participants.tsv"):
-            find_cases(root)
-
     def test_a_missing_description_and_table_are_warned_of(self, tmp_path: Path) -> None:
         root = dataset(tmp_path, ["sub-1/anat/sub-1_T1w.nii"])
         (root / "dataset_description.json").unlink()
         description, table = find_cases(root).warnings
         assert "dataset_description.json" in description
         assert "participants.tsv" in table
-
-
-class TestAgeAndSex:
-    def case(self, root: Path, table: str) -> Case:
-        return only_case(dataset(root, ["sub-1/anat/sub-1_T1w.nii"], table))
-
-    @pytest.mark.parametrize("text", ["30", "30.0", "3e1"])
-    def test_an_age_in_years(self, tmp_path: Path, text: str) -> None:
-        assert self.case(tmp_path, f"participant_id age;sub-1 {text}").age == 30
-
-    @pytest.mark.parametrize("text", ["n/a", "N/A", "NaN"])
-    def test_an_age_that_is_not_given(self, tmp_path: Path, text: str) -> None:
-        case = self.case(tmp_path, f"participant_id age sex;sub-1 {text} {text}")
-        assert (case.age, case.sex, case.warnings) == (None, None, ())
-
-    @pytest.mark.parametrize("text", ["89+", "P034Y", "-3", "1820", "32,5", "inf"])
-    def test_an_age_that_is_no_number_of_years_is_unknown_with_a_warning(self, tmp_path: Path, text: str) -> None:
-        case = self.case(tmp_path, f"participant_id age;sub-1 {text}")
-        assert case.age is None
-        assert repr(text) in case.warnings[0]
-
-    @pytest.mark.parametrize(
-        ("text", "sex"), [("F", "F"), ("female", "F"), ("f", "F"), ("M", "M"), ("Male", "M"), ("m", "M")]
-    )
-    def test_sex_in_its_spellings(self, tmp_path: Path, text: str, sex: str) -> None:
-        case = self.case(tmp_path, f"participant_id sex;sub-1 {text}")
-        assert (case.sex, case.warnings) == (sex, ())
-
-    @pytest.mark.parametrize("text", ["1", "2", "O", "x"])
-    def test_sex_in_another_code_is_not_guessed(self, tmp_path: Path, text: str) -> None:
-        case = self.case(tmp_path, f"participant_id sex;sub-1 {text}")
-        assert case.sex is None
-        assert repr(text) in case.warnings[0]
-
-    @pytest.mark.parametrize(
-        "table",
-        [
-            "age participant_id sex;30 sub-1 F",
-            "Participant_ID Age SEX;sub-1 30 F",
-            "participant_id age sex;1 30 F",
-            "\ufeffparticipant_id age sex;sub-1 30 F",
-            "participant_id age sex hand;sub-0;sub-1 30 F",
-        ],
-    )
-    def test_columns_in_any_order_case_and_number(self, tmp_path: Path, table: str) -> None:
-        case = self.case(tmp_path, table)
-        assert (case.age, case.sex, case.warnings) == (30, "F", ())
-
-    def test_someone_missing_in_the_table_is_no_error(self, tmp_path: Path) -> None:
-        case = self.case(tmp_path, "participant_id age;sub-2 40")
-        assert (case.age, case.sex, case.warnings) == (None, None, ())
-
-    def test_someone_listed_twice_is_warned_of(self, tmp_path: Path) -> None:
-        root = dataset(tmp_path, ["sub-1/anat/sub-1_T1w.nii"], "participant_id age;sub-1 40;sub-1 42")
-        cohort = find_cases(root)
-        assert cohort.cases[0].age == 40
-        assert "more than once" in cohort.warnings[0]
-
-    def test_the_age_of_a_session_wins(self, tmp_path: Path) -> None:
-        files = [f"sub-1/ses-{n}/anat/sub-1_ses-{n}_T1w.nii" for n in (1, 2, 3)]
-        root = dataset(tmp_path, files, "participant_id age;sub-1 40")
-        write_table(root / "sub-1/sub-1_sessions.tsv", "session_id age;ses-1 40.5;ses-2 n/a")
-        assert [case.age for case in find_cases(root).cases] == [40.5, 40, 40]
-
-    def test_a_broken_table_of_sessions_is_warned_of(self, tmp_path: Path) -> None:
-        root = dataset(tmp_path, ["sub-1/ses-1/anat/sub-1_ses-1_T1w.nii"], "participant_id age;sub-1 40")
-        write_table(root / "sub-1/sub-1_sessions.tsv", "visit age;1 41")
-        case = only_case(root)
-        assert case.age == 40
-        assert "sub-1_sessions.tsv is not used" in case.warnings[0]
-
-
-class TestFilters:
-    def test_they_are_pairs_of_entity_and_value(self) -> None:
-        assert parse_filters(["acq=mprage", "run=2"]) == {"acq": "mprage", "run": "2"}
-        assert parse_filters(["acq = acq-mprage"]) == {"acq": "mprage"}
-        assert parse_filters([]) == {}
-
-    @pytest.mark.parametrize(
-        ("text", "wrong"),
-        [
-            ("mprage", "entity=value"),
-            ("acq=", "entity=value"),
-            ("acq=a_b", "entity=value"),
-            ("acquisition=mprage", "'acquisition' is no BIDS entity"),
-            ("sub=01", "their own options"),
-            ("ses=01", "their own options"),
-        ],
-    )
-    def test_an_error_quotes_the_filter_and_says_what_is_wrong(self, text: str, wrong: str) -> None:
-        with pytest.raises(SettingsError) as caught:
-            parse_filters([text])
-        assert repr(text) in str(caught.value)
-        assert wrong in str(caught.value)
-
-    def test_an_entity_may_be_given_once(self) -> None:
-        with pytest.raises(SettingsError, match="already set to 'a'"):
-            parse_filters(["acq=a", "acq=b"])
-
-
-class TestNamesOfDerivatives:
-    case = Case("X", "Y", Path("sub-X_ses-Y_T1w.nii.gz"))
-
-    def test_a_label_map(self) -> None:
-        name = output_name(
-            self.case, "dseg", ".nii.gz", space="MNI152NLin2009aSym", res="1", seg="lobules", desc="crisp"
-        )
-        assert name == "sub-X_ses-Y_space-MNI152NLin2009aSym_seg-lobules_res-1_desc-crisp_dseg.nii.gz"
-
-    def test_a_transform(self) -> None:
-        name = output_name(self.case, "xfm", ".mat", from_="T1w", to="MNI152NLin2009aSym", mode="image")
-        assert name == "sub-X_ses-Y_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.mat"
-
-    @given(st.permutations(ENTITIES[2:]))
-    def test_the_order_of_entities_is_that_of_bids(self, order: list[str]) -> None:
-        name = output_name(self.case, "dseg", ".nii.gz", **dict.fromkeys(order, "1"))
-        assert [part.split("-")[0] for part in name.split("_")[:-1]] == list(ENTITIES)
-
-    @pytest.mark.parametrize("entities", [{"resolution": "1"}, {"sub": "Z"}, {"res": "0.5"}, {"desc": ""}])
-    def test_names_that_bids_forbids_are_refused(self, entities: dict[str, str]) -> None:
-        with pytest.raises(ValueError, match=next(iter(entities))):
-            output_name(self.case, "dseg", ".nii.gz", **entities)
-
-    def test_the_description_says_what_made_the_dataset(self) -> None:
-        description = json.loads(json.dumps(dataset_description("1.2.3")))
-        assert description["DatasetType"] == "derivative"
-        assert description["BIDSVersion"] == "1.10.0"
-        assert description["GeneratedBy"] == [{"Name": "cerebatch", "Version": "1.2.3"}]
 
 
 class TestRealDataset:

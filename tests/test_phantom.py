@@ -159,7 +159,7 @@ def test_a_cohort_is_a_bids_dataset_with_its_truth(cohort: Path) -> None:
         assert np.allclose(t1w.affine, dseg.affine)
         assert dseg.get_data_dtype() == np.uint8
         assert (cohort / name / "anat" / f"{name}_T1w.json").exists()
-    template = nib.load(truth / "tpl-MNI152NLin2009aSym_res-1_seg-lobules_dseg.nii.gz")
+    template = nib.load(truth / "tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz")
     assert (np.asarray(template.dataobj) == case()[0]).all()
     assert np.allclose(template.affine, case()[1].affine)
 

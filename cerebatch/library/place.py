@@ -1,10 +1,8 @@
 """One published lobule map placed on the template by an affine, as a labelled case.
 
 The map's own scan is not published, so nothing but the labels can say where it belongs. The SUIT
-parcellation (Diedrichsen et al. 2009, NeuroImage 46:39-46) is the go-between: its template cerebellum is
-registered to the MNI template, its lobules are carried along, and the lobules that it shares with the
-map's protocol (Park et al. 2014, NeuroImage 95:217-231) give the affine, first by their centroids, then by
-their overlap.
+parcellation is the go-between (`suit`): its template cerebellum is registered to the MNI template, its
+lobules are carried along, and those that it shares with the map's protocol give the affine (`align`).
 """
 
 from __future__ import annotations
@@ -17,36 +15,19 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from cerebatch import ants_bridge, files, labels, space, template
-from cerebatch.errors import InputError, LabelMapError, RegistrationError, UnreadableScanError
-
-SUIT_CODES: dict[str, tuple[int, ...]] = {
-    "I-IV": (1, 2),
-    "V": (3, 4),
-    "VI": (5, 6, 7),
-    "Crus I": (8, 9, 10),
-    "Crus II": (11, 12, 13),
-    "VIIB": (14, 15, 16),
-    "VIIIA": (17, 18, 19),
-    "VIIIB": (20, 21, 22),
-    "IX": (23, 24, 25),
-    "X": (26, 27, 28),
-}
-"""Structures that both protocols draw -> SUIT codes: left, vermis where it is a part of its own, right."""
-
-SUIT_NUCLEI = range(29, 35)
-"""SUIT codes of the deep nuclei, which the lobule maps count as white matter."""
-
-SHARED: tuple[str, ...] = tuple(f"{side} {name}" for side in ("left", "right") for name in SUIT_CODES)
-"""The structures that both protocols have, side by side; their codes here are 1 to 20."""
-
-WHITE_MATTER = len(SHARED) + 1
-"""Code of everything that belongs to the cerebellum and to no shared structure."""
-
-FISSURE_MM = 2.0
-"""Fissures up to twice this width are open in the lobule maps and closed in SUIT."""
+from cerebatch import files, labels, space
+from cerebatch.errors import InputError, LabelMapError, UnreadableScanError
+from cerebatch.library.align import centroids, fit_affine, overlap_affine
+from cerebatch.library.suit import (
+    SHARED,
+    WHITE_MATTER,
+    close_fissures,
+    merge_cobralab,
+    merge_suit,
+    register_suit,
+    require_suit,
+)
 
 FINE_MM = 0.25
 """Voxel edge of the grid that shares of a box voxel are counted on; the maps have 0.3 mm."""
@@ -122,7 +103,7 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     moving = merge_cobralab(dseg)
     _require_protocol(map_path, moving, dropped)
     codes, suit_grid = _read_labels(suit_path)
-    _require_suit(suit_path, codes)
+    require_suit(suit_path, codes)
     suit = codes.astype(np.uint8)
     t1w, t1w_grid = _read_t1w(suit_t1_path)
 
@@ -133,17 +114,17 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     here, volumes_mm3 = centroids(moving, map_grid)
     there, _ = centroids(reference, work)
     start = fit_affine(here, there, np.sqrt(volumes_mm3))
-    started = close_fissures(space.resample_labels(moving, map_grid, work, _inverse(start)), work)
-    mni_from_map = overlap_affine(started, reference, work) @ start
+    started = space.resample_labels(moving, map_grid, work, np.linalg.inv(start).astype(np.float64))
+    mni_from_map = overlap_affine(close_fissures(started, work), reference, work) @ start
     _require_plausible(map_path, mni_from_map)
     margin_mm = _require_inside(map_path, dseg, map_grid, mni_from_map)
 
     grid = space.cerebellum_box(resolution)
     fine = space.cerebellum_box(FINE_MM)
-    map_from_mni = _inverse(mni_from_map)
+    map_from_mni = np.linalg.inv(mni_from_map).astype(np.float64)
     placed = majority(space.resample_labels(dseg, map_grid, fine, map_from_mni), round(resolution / FINE_MM))
     final = space.resample_labels(moving, map_grid, work, map_from_mni)
-    sources = (Path(map_path).name, Path(suit_path).name, Path(suit_t1_path).name)
+    sources = (map_path.name, suit_path.name, suit_t1_path.name)
     return PlacedCase(placed, grid, mni_from_map, dropped, agreement(final, reference, work), margin_mm, sources)
 
 
@@ -161,7 +142,6 @@ def write_case(placed: PlacedCase, out_path: Path) -> None:
     InputError
         `out_path` does not end in ``.nii.gz``.
     """
-    out_path = Path(out_path)
     if not out_path.name.endswith(".nii.gz"):
         raise InputError(
             out_path, expected="a name that ends in .nii.gz", found=out_path.name, do="Rename the output file."
@@ -178,207 +158,6 @@ def write_case(placed: PlacedCase, out_path: Path) -> None:
     }
     files.write_image(out_path, placed.dseg, placed.grid, "MNI")
     files.write_json(out_path.with_name(out_path.name.removesuffix(".nii.gz") + ".json"), sidecar)
-
-
-def register_suit(t1w: space.Volume, t1w_grid: space.Grid, suit: space.LabelMap, suit_grid: space.Grid) -> space.Affine:
-    """Affine from MNI152NLin2009aSym to the space of the SUIT parcellation, MNI152NLin6Asym.
-
-    The moving image ends at the cerebellum and the brain stem. Seen beyond them, the occipital lobe of
-    the fixed image would pull the affine: the metric is confined to the parcellation itself, which lies
-    within a few millimetres of its place from the start.
-
-    Parameters
-    ----------
-    t1w : (X, Y, Z) float32
-        T1-weighted cerebellum of MNI152NLin6Asym on `t1w_grid`.
-    t1w_grid, suit_grid : Grid
-        Frame: MNI152NLin6Asym.
-    suit : (X, Y, Z) uint8
-        Parcellation on `suit_grid`.
-
-    Returns
-    -------
-    suit_from_mni : (4, 4) float
-
-    Raises
-    ------
-    RegistrationError
-        The affine is further from the identity than the two templates are.
-    """
-    ants_bridge.use_threads(1)
-    fixed, whole = template.t1w(1)
-    slices = whole.cropped_around(space.cerebellum_box(1.0).corners_mm())
-    grid = whole.block(slices)
-    mask = close_fissures(space.resample_labels(suit, suit_grid, grid, np.eye(4)), grid) > 0
-    suit_from_mni = ants_bridge.register(
-        fixed[slices],
-        grid,
-        mask,
-        t1w,
-        t1w_grid,
-        np.eye(4),
-        kind="Affine",
-        iterations=(200, 100),
-        shrink=(4, 2),
-        smoothing=(2, 1),
-        seed=1,
-    )
-    corners = space.cerebellum_box(1.0).corners_mm()
-    moved_mm = float(np.linalg.norm(space.apply(suit_from_mni, corners) - corners, axis=1).max())
-    if not moved_mm < 25:
-        raise RegistrationError(
-            f"The SUIT template was registered to {space.TEMPLATE_SPACE} with a shift of {moved_mm:.0f} mm at the "
-            "corners of the cerebellum box, expected less than 25 mm. Check that its T1w is in MNI152NLin6Asym space."
-        )
-    return suit_from_mni
-
-
-def merge_cobralab(dseg: space.LabelMap) -> space.LabelMap:
-    """Cerebatch codes -> codes of `SHARED`; the white matter becomes `WHITE_MATTER`."""
-    table = np.zeros(256, dtype=np.uint8)
-    for label in labels.LABELS:
-        structure = "I-IV" if label.structure in ("I-II", "III", "IV") else label.structure
-        name = f"{label.side} {structure}"
-        table[label.index] = SHARED.index(name) + 1 if name in SHARED else WHITE_MATTER
-    return table[dseg]
-
-
-def merge_suit(suit: space.LabelMap, grid: space.Grid) -> space.LabelMap:
-    """SUIT codes -> codes of `SHARED`; the nuclei become `WHITE_MATTER`.
-
-    Each vermis part is split at x = 0 and goes to the lobule of its side, as in the maps' protocol,
-    which draws no vermis.
-
-    Parameters
-    ----------
-    suit : (X, Y, Z) uint8
-        SUIT codes on `grid`.
-    grid : Grid
-        Frame: MNI; its axes run along x, y and z.
-    """
-    left, right = np.zeros((2, 256), dtype=np.uint8)
-    for number, codes in enumerate(SUIT_CODES.values(), start=1):
-        left[list(codes)] = number
-        right[list(codes)] = number + len(SUIT_CODES)
-        right[codes[0]] = number
-        left[codes[-1]] = number + len(SUIT_CODES)
-    left[list(SUIT_NUCLEI)] = right[list(SUIT_NUCLEI)] = WHITE_MATTER
-    x_mm = grid.affine[0, 0] * np.arange(grid.shape[0]) + grid.affine[0, 3]
-    return np.where((x_mm < 0)[:, None, None], left[suit], right[suit])
-
-
-def close_fissures(dseg: space.LabelMap, grid: space.Grid) -> space.LabelMap:
-    """Fill fissures of up to twice `FISSURE_MM` and enclosed holes with the nearest label.
-
-    Parameters
-    ----------
-    dseg : (X, Y, Z) uint8
-        Any codes on `grid`.
-    grid : Grid
-    """
-    steps = np.ceil(FISSURE_MM / grid.voxel_sizes_mm).astype(int)
-    offsets = np.meshgrid(*[np.arange(-n, n + 1) for n in steps], indexing="ij")
-    ball = sum((o * s) ** 2 for o, s in zip(offsets, grid.voxel_sizes_mm, strict=True)) <= FISSURE_MM**2
-    # Room for the dilation, which the edge of the grid would cut and the erosion then eat away.
-    room = [(int(n), int(n)) for n in steps]
-    padded = np.pad(dseg, room)
-    closed = ndimage.binary_fill_holes(ndimage.binary_closing(padded > 0, ball))
-    nearest = ndimage.distance_transform_edt(
-        padded == 0, sampling=grid.voxel_sizes_mm, return_distances=False, return_indices=True
-    )
-    filled = np.where(closed, padded[tuple(nearest)], 0).astype(np.uint8)
-    x, y, z = (slice(n, size - n) for (n, _), size in zip(room, filled.shape, strict=True))
-    return filled[x, y, z]
-
-
-def centroids(merged: space.LabelMap, grid: space.Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre and size of each structure of `SHARED`.
-
-    Parameters
-    ----------
-    merged : (X, Y, Z) uint8
-        Codes of `SHARED` on `grid`, each of them present.
-    grid : Grid
-
-    Returns
-    -------
-    centres_mm : (20, 3) float
-        In the grid's frame.
-    volumes_mm3 : (20,) float
-    """
-    index = np.nonzero(merged)
-    codes = merged[index]
-    counts = np.bincount(codes, minlength=WHITE_MATTER)[1:WHITE_MATTER]
-    sums = [np.bincount(codes, weights=axis, minlength=WHITE_MATTER)[1:WHITE_MATTER] for axis in index]
-    return space.apply(grid.affine, np.stack(sums, axis=1) / counts[:, None]), (counts * grid.voxel_volume_mm3).astype(
-        np.float64
-    )
-
-
-def fit_affine(source: NDArray[np.float64], target: NDArray[np.float64], weights: NDArray[np.float64]) -> space.Affine:
-    """The affine that takes points to points with the least weighted squared distance.
-
-    Parameters
-    ----------
-    source, target : (N, 3) float
-        At least four pairs that do not lie in one plane.
-    weights : (N,) float
-        Weight of each squared distance.
-
-    Returns
-    -------
-    target_from_source : (4, 4) float
-    """
-    root = np.sqrt(weights)[:, None]
-    design = np.column_stack([source, np.ones(len(source))])
-    solution, *_ = np.linalg.lstsq(design * root, target * root, rcond=None)
-    target_from_source = np.eye(4)
-    target_from_source[:3] = solution.T
-    return target_from_source
-
-
-def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Grid) -> space.Affine:
-    """The affine that brings the shared structures of two maps to overlap, from nearby.
-
-    Gauss-Newton on the squared differences of the smoothed structures, with the mean of both gradients
-    for the Jacobian, which widens its reach (Malis 2004, ICRA, 1843-1848).
-
-    Parameters
-    ----------
-    moving, fixed : (X, Y, Z) uint8
-        Codes of `SHARED` on `grid`, a few millimetres apart.
-    grid : Grid
-
-    Returns
-    -------
-    fixed_from_moving : (4, 4) float
-        In the grid's frame.
-    """
-    every = np.diag([2.0, 2.0, 2.0, 1.0])
-    shape = ((np.array(grid.shape) + 1) // 2).tolist()
-    coarse = space.Grid((shape[0], shape[1], shape[2]), grid.affine @ every)
-    sources, targets = _smoothed(moving, grid), _smoothed(fixed, grid)
-    slopes = [_gradient(target, coarse) for target in targets]
-    points = space.apply(coarse.affine, np.indices(coarse.shape).reshape(3, -1).T.astype(np.float64))
-    homogeneous = np.column_stack([points, np.ones(len(points))]).T
-
-    moving_from_fixed = np.eye(4)
-    for _ in range(10):
-        normal, right = np.zeros((12, 12)), np.zeros(12)
-        for source, target, slope in zip(sources, targets, slopes, strict=True):
-            warped = space.resample(source, coarse, coarse, moving_from_fixed, order=1)
-            gradient = (_gradient(warped, coarse) + slope) / 2
-            seen = np.abs(gradient).sum(axis=0) > 1e-4
-            jacobian = (gradient[:, None, seen] * homogeneous[None][:, :, seen]).reshape(12, -1)
-            normal += jacobian @ jacobian.T
-            right += jacobian @ (target - warped).ravel()[seen]
-        step = np.eye(4)
-        step[:3] += np.linalg.solve(normal, right).reshape(3, 4)
-        moving_from_fixed = moving_from_fixed @ step
-        corners = coarse.corners_mm()
-        if np.abs(space.apply(step, corners) - corners).max() < 0.01:
-            break
-    return _inverse(moving_from_fixed)
 
 
 def majority(dseg: space.LabelMap, factor: int) -> space.LabelMap:
@@ -416,22 +195,6 @@ def agreement(merged: space.LabelMap, reference: space.LabelMap, grid: space.Gri
 
 def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
-
-
-def _smoothed(merged: space.LabelMap, grid: space.Grid) -> list[space.Volume]:
-    """Structures of `SHARED`, smoothed by the width of a fissure, at every second voxel."""
-    sigma = FISSURE_MM / grid.voxel_sizes_mm
-    return [
-        ndimage.gaussian_filter((merged == code).astype(np.float32), sigma)[::2, ::2, ::2]
-        for code in range(1, WHITE_MATTER)
-    ]
-
-
-def _gradient(image: space.Volume, grid: space.Grid) -> NDArray[np.float32]:
-    """Gradient per millimetre of the grid's frame, shape (3, voxels)."""
-    per_voxel = np.stack(np.gradient(image)).reshape(3, -1)
-    per_mm: NDArray[np.float32] = (_inverse(grid.affine)[:3, :3].T @ per_voxel).astype(np.float32)
-    return per_mm
 
 
 def _read_labels(path: Path) -> tuple[NDArray[np.integer], space.Grid]:
@@ -477,19 +240,6 @@ def _require_protocol(path: Path, merged: space.LabelMap, dropped: dict[int, int
         warnings.warn(f"{path}: voxels with codes outside the protocol became background: {dropped}", stacklevel=3)
 
 
-def _require_suit(path: Path, suit: NDArray[np.integer]) -> None:
-    known = {code for codes in SUIT_CODES.values() for code in codes}
-    found = {int(code) for code in np.unique(suit)} - {0}
-    missing, unknown = sorted(known - found), sorted(found - known - set(SUIT_NUCLEI))
-    if missing or unknown:
-        raise LabelMapError(
-            path,
-            expected="SUIT codes 1 to 28, and 29 to 34 for the nuclei",
-            found=f"missing {missing}, unknown {unknown[:10]}",
-            do="Give the parcellation of DiedrichsenLab/cerebellar_atlases in MNI152NLin6Asym space.",
-        )
-
-
 def _require_plausible(path: Path, mni_from_map: space.Affine) -> None:
     scales = np.linalg.svd(mni_from_map[:3, :3], compute_uv=False)
     mirrored = np.linalg.det(mni_from_map[:3, :3]) <= 0
@@ -515,7 +265,3 @@ def _require_inside(path: Path, dseg: space.LabelMap, grid: space.Grid, mni_from
             do="Look for stray labels far from the cerebellum and remove them.",
         )
     return float(margins.min())
-
-
-def _inverse(affine: space.Affine) -> space.Affine:
-    return np.asarray(np.linalg.inv(affine), dtype=np.float64)

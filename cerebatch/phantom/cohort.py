@@ -60,8 +60,8 @@ def write_cohort(
         )
     truth = root / TRUTH
     case, box = template_case(1.0)
-    write_image(truth / f"tpl-{space.TEMPLATE_SPACE}_res-1_seg-lobules_dseg.nii.gz", case, box, "MNI")
-    write_label_table(truth / f"tpl-{space.TEMPLATE_SPACE}_res-1_seg-lobules_dseg.tsv")
+    write_image(truth / f"tpl-{space.TEMPLATE_SPACE}_seg-lobules_res-1_dseg.nii.gz", case, box, "MNI")
+    write_label_table(truth / f"tpl-{space.TEMPLATE_SPACE}_seg-lobules_res-1_dseg.tsv")
 
     scans, participants, volumes = [], [], []
     for number, person_seed in enumerate(np.random.SeedSequence(seed).generate_state(people), start=1):

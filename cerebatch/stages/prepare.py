@@ -1,7 +1,8 @@
 """Stage 1: a scan becomes a denoised, bias-free, normalised image in the cerebellum box (section 3.8).
 
 The affine comes first. It needs neither denoising nor bias correction, and it tells where the brain is, so that
-the slow steps work on the brain alone. The scan is interpolated once.
+the slow steps work where it matters: bias is corrected on the brain, noise in the box. The scan is
+interpolated once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ VERSION = 1
 
 _MARGIN_MM = 6.0
 """How far the intracranial mask reaches beyond the template's brain."""
+
+_ROUGH_BIAS, _FINE_BIAS = (30, 30, 30), (50, 50, 50, 50)
+"""Steps a level of the first and the second correction of bias."""
 
 
 class Prepared(BaseModel):
@@ -111,14 +115,14 @@ def prepare(
     head = image > foreground_threshold(image)
     mask = _intracranial(grid, mni_from_native) & (image > 0)
     with log.step("denoise"):
-        image = ants_bridge.denoise(image, grid, mask)
+        image = ants_bridge.denoise(image, grid, mask & _in_box(grid, mni_from_native))
     with log.step("correct bias"):
-        image = ants_bridge.correct_bias(image, grid, head | mask)
+        image = ants_bridge.correct_bias(image, grid, head | mask, _ROUGH_BIAS)
     with log.step("normalise"):
         classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
         image = tissue.normalised(image, tissue.tissue_means(image, classes), "T1w")
     with log.step("correct bias inside the skull"):
-        image = ants_bridge.correct_bias(image, grid, mask)
+        image = ants_bridge.correct_bias(image, grid, mask, _FINE_BIAS)
     with log.step("normalise again"):
         classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
         means = {"T1w": tissue.tissue_means(image, classes)}
@@ -165,8 +169,8 @@ def _prepare_t2w(
     mni_from_t2w = mni_from_native @ np.linalg.inv(t2w_from_t1w)
     image, grid = _around_brain(scan.image, scan.grid, mni_from_t2w)
     inside = _intracranial(grid, mni_from_t2w) & (image > 0)
-    image = ants_bridge.denoise(image, grid, inside)
-    image = ants_bridge.correct_bias(image, grid, inside)
+    image = ants_bridge.denoise(image, grid, inside & _in_box(grid, mni_from_t2w))
+    image = ants_bridge.correct_bias(image, grid, inside, _FINE_BIAS)
     means = tissue.tissue_means(resample(image, grid, t1w_grid, t2w_from_t1w, order=1), classes)
     image = tissue.normalised(image, means, "T2w")
     _write_box(folder / "T2w.nii.gz", image, grid, t2w_from_t1w @ np.linalg.inv(mni_from_native), resolution)
@@ -185,11 +189,16 @@ def _around_brain(image: Volume, grid: Grid, mni_from_native: Affine) -> tuple[V
 
 
 def _intracranial(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
-    return _on_scan(template.dilated_brain_mask(FINE_MM, _MARGIN_MM), grid, mni_from_native)
+    return _on_scan(template.brain_mask_within(FINE_MM, _MARGIN_MM), grid, mni_from_native)
 
 
 def _brain(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
     return _on_scan(template.brain_mask(FINE_MM), grid, mni_from_native)
+
+
+def _in_box(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
+    box = cerebellum_box(1.0)
+    return resample(np.ones(box.shape, dtype=np.float32), box, grid, mni_from_native, order=1) > 0.5
 
 
 def _on_scan(mask: NDArray[np.bool_], grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:

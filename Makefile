@@ -1,0 +1,66 @@
+# Everything happens in a virtual environment of its own; `make clean` takes it away again.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := demo-out
+PROOF := proof-out
+
+# Real scans and maps are never in the repository; without them the tests that need them are skipped.
+CEREBATCH_DATA ?= $(abspath $(wildcard ../shared/data))
+export CEREBATCH_DATA
+
+SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
+
+.PHONY: install demo demo-real test test-without-data lint proof-foundation clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit("cerebatch needs Python 3.11 or newer; set PYTHON=python3.11 or such") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[dev]'
+	touch $@
+
+demo: install
+	rm -rf $(DEMO)/phantoms $(DEMO)/derivatives
+	$(BIN)/cerebatch simulate $(DEMO)/phantoms --people 3 --voxel-size 2
+	$(BIN)/cerebatch run $(DEMO)/phantoms $(DEMO)/derivatives participant \
+	  --labelled-case $(DEMO)/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
+	@echo
+	@echo 'Made up: the three people are phantoms, the MNI152 template with a cerebellum by formula; so are their ages.'
+	@echo 'Real: every step that was run on them. Their labels are the phantom of the template, carried over (method: single case).'
+	@echo 'Look at:'
+	@echo '  pictures   $(DEMO)/derivatives/sub-phantom001/figures/'
+	@echo '  volumes    $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_volumes.tsv'
+	@echo '  label map  $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.nii.gz'
+	@echo '  the truth  $(DEMO)/phantoms/derivatives/phantom-truth/'
+
+demo-real: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make demo-real: set CEREBATCH_DATA to a folder with scans/ (BIDS), lobules/ and atlas/'; exit 2; }
+	$(BIN)/cerebatch library place '$(CEREBATCH_DATA)/lobules/subject-2_dseg.nii.gz' $(DEMO)/real/case.nii.gz --atlas '$(CEREBATCH_DATA)/atlas'
+	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(DEMO)/real/derivatives participant --labelled-case $(DEMO)/real/case.nii.gz
+	@echo
+	@echo 'The labels are those of one person (method: single case), placed by the affine alone: a way to try the way, not a measurement.'
+	@echo 'Look at $(DEMO)/real/derivatives/sub-*/figures/'
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+# What a machine without real data sees.
+test-without-data: install
+	CEREBATCH_DATA= CEREBATCH_REQUIRE= $(BIN)/pytest -m 'not slow'
+
+# Minutes to hours; results are recorded in docs/proofs.md.
+proof-foundation: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-foundation: set CEREBATCH_DATA'; exit 2; }
+	$(BIN)/python benchmarks/registration.py '$(CEREBATCH_DATA)' --out $(PROOF)/registration.tsv
+	$(BIN)/python benchmarks/orientations.py '$(CEREBATCH_DATA)' --out $(PROOF)/orientations.tsv
+	$(BIN)/python benchmarks/steps.py '$(CEREBATCH_DATA)'
+
+clean:
+	rm -rf $(VENV) build $(DEMO) $(PROOF)

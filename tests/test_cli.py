@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from cerebatch.labels import LABELS
+
+pytestmark = pytest.mark.slow
+
+TRIAL = ("--resolution", "4.0")
+
+
+def cerebatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("cerebatch")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of everything a user keeps: no records, no logs."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.glob("sub-*/**/*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two phantoms, and a third whose scan is cut short."""
+    folder = tmp_path_factory.mktemp("dataset") / "bids"
+    shutil.copytree(phantoms, folder)
+    broken = folder / "sub-broken/anat/sub-broken_T1w.nii.gz"
+    broken.parent.mkdir(parents=True)
+    whole = (folder / "sub-phantom001/anat/sub-phantom001_T1w.nii.gz").read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Path, labelled_case: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Output folder and standard output of a run over the dataset."""
+    out = tmp_path_factory.mktemp("out") / "derivatives"
+    result = cerebatch("run", dataset, out, "participant", "--labelled-case", labelled_case, *TRIAL)
+    assert result.returncode == 1, result.stdout + result.stderr
+    return out, result.stdout
+
+
+def test_a_broken_scan_is_reported_and_stops_nobody_else(finished: tuple[Path, str]) -> None:
+    out, told = finished
+    assert "2 done, 0 done before, 1 failed, 0 left out" in told
+    assert "failed: sub-broken in prepare" in told
+    assert "sub-broken_T1w.nii.gz" in told
+    assert "Traceback" not in told
+    assert {p.name for p in out.glob("sub-*")} == {"sub-phantom001", "sub-phantom002"}
+
+
+def test_outputs_are_named_by_bids_derivatives(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    names = {path.name.removeprefix("sub-phantom001_") for path in (out / "sub-phantom001").rglob("*") if path.is_file()}
+    on_mni = "space-MNI152NLin2009aSym_"
+    assert names == {
+        *(f"seg-lobules_dseg.{kind}" for kind in ("nii.gz", "json", "tsv", "png")),
+        *(f"{on_mni}seg-lobules_res-4_dseg.{kind}" for kind in ("nii.gz", "json", "tsv")),
+        *(f"{on_mni}res-4_desc-preproc_T1w.{kind}" for kind in ("nii.gz", "json")),
+        *(f"seg-lobules_volumes.{kind}" for kind in ("tsv", "json")),
+        "from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt",
+        "desc-registration_T1w.png",
+    }
+    description = json.loads((out / "dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert description["GeneratedBy"][0]["Name"] == "cerebatch"
+
+
+def test_the_native_map_lies_on_the_scan_and_left_is_left(finished: tuple[Path, str], dataset: Path) -> None:
+    out, _ = finished
+    for name in ("sub-phantom001", "sub-phantom002"):
+        scan = nib.load(dataset / f"{name}/anat/{name}_T1w.nii.gz")
+        dseg = nib.load(out / f"{name}/anat/{name}_seg-lobules_dseg.nii.gz")
+        truth = nib.load(dataset / f"derivatives/phantom-truth/{name}/anat/{name}_seg-lobules_dseg.nii.gz")
+        assert dseg.shape == scan.shape
+        np.testing.assert_allclose(dseg.affine, scan.affine, atol=1e-4)
+        found, true = np.asanyarray(dseg.dataobj), np.asanyarray(truth.dataobj)
+        overlap = 2 * np.sum((found > 0) & (true > 0)) / (np.sum(found > 0) + np.sum(true > 0))
+        assert overlap > 0.75
+        wrong_side = np.sum((found > 0) & (true > 0) & ((found <= 13) != (true <= 13)))
+        assert wrong_side < 0.05 * np.sum(found > 0)
+
+
+def test_the_table_of_volumes_adds_up_and_agrees_with_the_map(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    anat = out / "sub-phantom001/anat"
+    rows = list(csv.DictReader((anat / "sub-phantom001_seg-lobules_volumes.tsv").open(), delimiter="\t"))
+    whole = next(r for r in rows if r["structure"] == "cerebellum" and r["side"] == "both")
+    image = nib.load(anat / "sub-phantom001_seg-lobules_dseg.nii.gz")
+    counted = np.sum(np.asanyarray(image.dataobj) > 0) * np.abs(np.linalg.det(image.affine[:3, :3])) / 1000
+    assert float(whole["native_count_cm3"]) == pytest.approx(counted, abs=1e-3)
+    assert float(whole["volume_cm3"]) == pytest.approx(counted, rel=0.1)
+    structures = {label.structure for label in LABELS}
+    parts = sum(float(r["volume_cm3"]) for r in rows if r["structure"] in structures and r["side"] == "both")
+    assert parts == pytest.approx(float(whole["volume_cm3"]), abs=1e-2)
+
+
+def test_a_sidecar_tells_method_settings_versions_and_warnings(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    sidecar = json.loads((out / "sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.json").read_text())
+    assert sidecar["Method"] == "single case"
+    assert sidecar["Trial"] is True
+    assert sidecar["Settings"] == {"resolution": 4.0, "seed": 1}
+    assert sidecar["SoftwareVersions"]["cerebatch"]
+    assert any("coarse" in warning for warning in sidecar["Warnings"])
+    assert sidecar["ICV"]["VolumeCM3"] > 1000
+
+
+def test_a_second_call_does_only_what_is_missing(
+    finished: tuple[Path, str], dataset: Path, labelled_case: Path
+) -> None:
+    out, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in out.glob("sub-*/**/*") if p.is_file()}
+    lost = out / "sub-phantom002/anat/sub-phantom002_seg-lobules_volumes.tsv"
+    content = lost.read_bytes()
+    lost.unlink()
+    again = cerebatch("run", dataset, out, "participant", "--labelled-case", labelled_case, *TRIAL)
+    assert "1 done, 1 done before, 1 failed" in again.stdout
+    assert lost.read_bytes() == content
+    untouched = {p: t for p, t in before.items() if "phantom001" in p.name}
+    assert untouched == {p: p.stat().st_mtime_ns for p in untouched}
+
+
+def test_one_process_or_many_and_another_time_give_the_same_bytes(
+    finished: tuple[Path, str], dataset: Path, labelled_case: Path, tmp_path: Path
+) -> None:
+    out, _ = finished
+    result = cerebatch(
+        "run", dataset, tmp_path, "participant", "--labelled-case", labelled_case, "--profile", "serial",
+        "--participant-label", "phantom001", *TRIAL,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    expected = {name: found for name, found in contents(out).items() if name.startswith("sub-phantom001")}
+    assert contents(tmp_path) == expected
+
+
+def test_intermediate_files_go_when_a_case_is_done(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    assert not list((out / "work").glob("sub-phantom*"))
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_a_dry_run_tells_the_stages_and_writes_nothing(
+    dataset: Path, labelled_case: Path, tmp_path: Path
+) -> None:
+    result = cerebatch(
+        "run", dataset, tmp_path / "out", "participant", "--labelled-case", labelled_case, "--dry-run", *TRIAL
+    )
+    assert result.returncode == 0
+    assert "sub-phantom001: prepare, segment, measure" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_run_at_all_ends_with_status_2_and_one_message(dataset: Path, labelled_case: Path, tmp_path: Path) -> None:
+    for arguments, word in (
+        (("run", tmp_path / "nothing", tmp_path / "out", "participant", "--labelled-case", labelled_case), "nothing"),
+        (("run", dataset, tmp_path / "out", "participant"), "--labelled-case"),
+        (("run", dataset, tmp_path / "out", "participant", "--labelled-case", dataset / "README"), "README"),
+        (
+            ("run", dataset, tmp_path / "out", "participant", "--labelled-case", labelled_case, "--profile", "slrum"),
+            "slrum",
+        ),
+        (("volumes", dataset / "README"), "README"),
+        (("simulate", dataset), "empty folder"),
+    ):
+        result = cerebatch(*arguments)
+        assert result.returncode == 2, arguments
+        assert word in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_volumes_counts_an_existing_map_again(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    anat = out / "sub-phantom001/anat"
+    result = cerebatch("volumes", anat / "sub-phantom001_seg-lobules_dseg.nii.gz")
+    again = list(csv.DictReader(result.stdout.splitlines(), delimiter="\t"))
+    table = list(csv.DictReader((anat / "sub-phantom001_seg-lobules_volumes.tsv").open(), delimiter="\t"))
+    assert [r["native_count_cm3"] for r in again] == [r["native_count_cm3"] for r in table]
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(
+    finished: tuple[Path, str], dataset: Path, labelled_case: Path, tmp_path: Path
+) -> None:
+    out, _ = finished
+    arguments = (
+        "run", str(dataset), str(tmp_path), "participant", "--labelled-case", str(labelled_case), "--profile", "serial",
+        "--participant-label", "phantom002", *TRIAL,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("cerebatch")), *arguments], stdout=subprocess.PIPE, text=True, cwd="/",
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "prepare finished" in line:
+            break
+    process.kill()
+    process.wait()
+    result = cerebatch(*arguments)
+    assert "prepare started" not in result.stdout
+    assert "1 done" in result.stdout
+    expected = {name: found for name, found in contents(out).items() if name.startswith("sub-phantom002")}
+    assert contents(tmp_path) == expected
