@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from synthetic_heads import synthetic_head
+
 from cerebatch import ants_bridge
 from cerebatch.registration import register_to_template
 from cerebatch.space import BOX_MM, apply
-from synthetic_heads import synthetic_head
 
 
 def one_head(path: Path, seed: int) -> dict[str, float | str]:
@@ -60,10 +61,11 @@ def main() -> None:
         print(", ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in rows[-1].items()), flush=True)
     table = pd.DataFrame(rows)
     if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(arguments.out, sep="\t", index=False)
 
     print(f"\nratio of determinants, whole over stripped: {table.det_ratio.min():.3f} to {table.det_ratio.max():.3f}")
-    print(f"RMS displacement inside the cerebellum: at most {table.rms_mm.max():.2f} mm, median {table.rms_mm.median():.2f}")
+    print(f"RMS distance in the cerebellum: {table.rms_mm.max():.2f} mm at most, median {table.rms_mm.median():.2f}")
     for k, axis in enumerate("xyz"):
         low, high = table[f"low_{axis}"].min(), table[f"high_{axis}"].max()
         inside = "inside" if BOX_MM[k][0] <= low - 0.5 and high + 0.5 <= BOX_MM[k][1] else "OUTSIDE"
@@ -72,7 +74,7 @@ def main() -> None:
         icv, scale = table.icv_cm3.to_numpy(), 1.0 / table[f"det_{kind}"].to_numpy()
         errors = left_out_errors(icv, scale)
         print(
-            f"ICV from {kind} heads, one head left out: mean error {errors.mean():+.2f}%, SD {errors.std(ddof=1):.2f}%, "
+            f"ICV from {kind} heads, one head left out: error {errors.mean():+.2f}%, SD {errors.std(ddof=1):.2f}%, "
             f"largest {np.abs(errors).max():.1f}%; factor {icv.mean() / scale.mean():.0f} cm3; "
             f"correlation {np.corrcoef(icv, scale)[0, 1]:.2f}"
         )

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from cerebatch.space import Grid, Volume, apply
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from cerebatch.space import Grid, Volume, apply
 
 CEREBELLUM = (7, 8, 46, 47)
 

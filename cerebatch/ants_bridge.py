@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import RegistrationError, SettingsError
+from cerebatch.files import LPS_RAS, write_affine
 from cerebatch.space import Affine, Grid, Volume
 
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _BIAS_VOXEL_MM = 5.0
-_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def use_threads(threads: int) -> None:
@@ -44,7 +45,7 @@ def to_ants(image: NDArray[Any], grid: Grid) -> Any:
     """An ANTsImage of the array on its grid."""
     import ants
 
-    affine = _LPS_RAS @ grid.affine
+    affine = LPS_RAS @ grid.affine
     return ants.from_numpy(
         np.asarray(image, dtype=np.float32),
         origin=tuple(affine[:3, 3]),
@@ -90,6 +91,27 @@ def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations:
     return _volume(corrected)
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How a linear registration proceeds; one entry a level.
+
+    Attributes
+    ----------
+    kind : {"Rigid", "Affine"}
+    iterations : tuple of int
+        Largest number of steps.
+    shrink : tuple of int
+        Factor of subsampling.
+    smoothing : tuple of float
+        Sigma in voxels of the fixed image.
+    """
+
+    kind: Literal["Rigid", "Affine"]
+    iterations: tuple[int, ...]
+    shrink: tuple[int, ...]
+    smoothing: tuple[float, ...]
+
+
 def register(
     fixed: Volume,
     fixed_grid: Grid,
@@ -97,11 +119,7 @@ def register(
     moving: Volume,
     moving_grid: Grid,
     start: Affine,
-    *,
-    kind: Literal["Rigid", "Affine"],
-    iterations: Sequence[int],
-    shrink: Sequence[int],
-    smoothing: Sequence[int],
+    schedule: Schedule,
     seed: int,
 ) -> Affine:
     """Linear registration by mutual information (ANTs), sampled densely inside a mask.
@@ -114,9 +132,7 @@ def register(
         Where the metric is read, on the fixed grid.
     start : (4, 4) float
         Maps fixed to moving millimetres (RAS).
-    kind : {"Rigid", "Affine"}
-    iterations, shrink, smoothing : sequence of int
-        One entry a level: largest number of steps, factor of subsampling, sigma in fixed voxels.
+    schedule : Schedule
     seed : int
 
     Returns
@@ -135,38 +151,29 @@ def register(
     # `random_seed=` is accepted by antspyx 0.6 and ignored; this is the value that it reads.
     ants.config._random_seed = seed
     with tempfile.TemporaryDirectory(prefix="cerebatch-") as folder:
+        start_path = Path(folder) / "start.txt"
+        write_affine(start_path, start)
         try:
             result = ants.registration(
                 to_ants(fixed, fixed_grid),
                 to_ants(moving, moving_grid),
-                kind,
-                initial_transform=str(_write_affine(start, Path(folder) / "start.mat")),
+                schedule.kind,
+                initial_transform=str(start_path),
                 mask=to_ants(fixed_mask, fixed_grid),
                 aff_random_sampling_rate=1.0,
-                aff_iterations=tuple(iterations),
-                aff_shrink_factors=tuple(shrink),
-                aff_smoothing_sigmas=tuple(smoothing),
+                aff_iterations=schedule.iterations,
+                aff_shrink_factors=schedule.shrink,
+                aff_smoothing_sigmas=schedule.smoothing,
                 singleprecision=False,
                 outprefix=f"{folder}/out_",
             )
         except RuntimeError as error:
-            raise RegistrationError(f"ANTs could not register the scan ({kind.lower()}): {error}") from error
+            raise RegistrationError(f"ANTs could not register the scan ({schedule.kind.lower()}): {error}") from error
         return _read_affine(Path(result["fwdtransforms"][0]))
 
 
 def _volume(image: Any) -> Volume:
     return np.ascontiguousarray(image.numpy(), dtype=np.float32)
-
-
-def _write_affine(affine: Affine, path: Path) -> Path:
-    import ants
-
-    lps = _LPS_RAS @ affine @ _LPS_RAS
-    transform = ants.create_ants_transform(
-        transform_type="AffineTransform", precision="float", dimension=3, matrix=lps[:3, :3], offset=lps[:3, 3]
-    )
-    ants.write_transform(transform, str(path))
-    return path
 
 
 def _read_affine(path: Path) -> Affine:
@@ -177,4 +184,4 @@ def _read_affine(path: Path) -> Affine:
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(transform.parameters[:9], (3, 3))
     lps[:3, 3] = transform.parameters[9:] + center - lps[:3, :3] @ center
-    return np.asarray(_LPS_RAS @ lps @ _LPS_RAS, dtype=np.float64)
+    return np.asarray(LPS_RAS @ lps @ LPS_RAS, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,22 +14,25 @@ from cerebatch.errors import CerebatchError, InputError, LabelMapError, Settings
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import Job, Outcome
+    from cerebatch.batch.profile import Profile
     from cerebatch.bids import Cohort
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
+)
 library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
 app.add_typer(library_app, name="library")
 
 SOME_FAILED, COULD_NOT_RUN = 1, 2
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """Analysis level of a BIDS app."""
 
     participant = "participant"
 
 
-class Resolution(str, Enum):
+class Resolution(StrEnum):
     """Edge of the MNI grid, millimetres."""
 
     one = "1.0"
@@ -63,14 +66,14 @@ def run(
     level: Annotated[Level, typer.Argument(help="Level of analysis.")],
     labelled_case: Annotated[
         Path | None,
-        typer.Option(help="Label map on the template that is carried over to every scan (see `library place`, `simulate`)."),
+        typer.Option(help="Label map on the template that is carried over to every scan."),
     ] = None,
     participant_label: Annotated[list[str] | None, typer.Option(help="Only this participant; repeatable.")] = None,
     session_label: Annotated[list[str] | None, typer.Option(help="Only this session; repeatable.")] = None,
     bids_filter: Annotated[list[str] | None, typer.Option(help="Only images with entity=value; repeatable.")] = None,
     work: Annotated[Path | None, typer.Option(help="Folder of intermediate files. [default: OUT_DIR/work]")] = None,
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
-    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0 is for trials.")] = Resolution.one,
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
     profile: Annotated[str, typer.Option(help="Where to run: local, serial, or the path of a YAML file.")] = "local",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one case.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
@@ -85,8 +88,8 @@ def run(
 
     if labelled_case is None:
         raise SettingsError(
-            "--labelled-case: expected a label map on the template, found none. `cerebatch library place` makes one from "
-            "a published lobule map; `cerebatch simulate` writes that of the phantom."
+            "--labelled-case: expected a label map on the template, found none. `cerebatch library place` makes one "
+            "from a published lobule map; `cerebatch simulate` writes that of the phantom."
         )
     place = load_profile(profile)
     cohort = find_cases(
@@ -97,7 +100,7 @@ def run(
     )
     read_labelled_case(labelled_case)
     settings = RunSettings(
-        resolution=float(resolution.value),  # type: ignore[arg-type]
+        resolution=float(resolution.value),
         labelled_case=labelled_case.resolve(),
         seed=seed,
         threads=threads,
@@ -161,7 +164,7 @@ def simulate(
     from cerebatch.phantom import write_cohort
 
     write_cohort(out_bids, people, seed, resolution_mm=voxel_size, skull=skull, t2=t2w)
-    print(f"{people} phantoms (made up, not people) in {out_bids}; the truth is in {out_bids}/derivatives/phantom-truth")
+    print(f"{people} phantoms (made up, not people) in {out_bids}, their truth in derivatives/phantom-truth")
 
 
 @library_app.command()
@@ -202,12 +205,10 @@ def _write_description(out: Path) -> None:
         ) from error
 
 
-def _run_all(jobs: list[Job], place: object, console: Console) -> list[Outcome]:
+def _run_all(jobs: list[Job], place: Profile, console: Console) -> list[Outcome]:
     from cerebatch.batch.display import progress
-    from cerebatch.batch.profile import Profile
     from cerebatch.batch.relay import run_jobs
 
-    assert isinstance(place, Profile)
     with progress(len(jobs), console) as tell:
         return list(run_jobs(jobs, place, tell))
 

@@ -1,17 +1,17 @@
 """The exceptions of cerebatch.
 
-    CerebatchError
-    ├── InputError              a file that a user gave cannot be used; names the file and the way out
-    │   ├── ScanError           one image
-    │   │   ├── UnreadableScanError     missing, truncated, no image at all
-    │   │   ├── ScanGeometryError       axes, orientation, voxel size or field of view
-    │   │   └── ScanVoxelError          the values of the voxels
-    │   ├── DatasetError        a BIDS dataset, its participants or filters
-    │   └── LabelMapError       a label map outside the protocol or outside the box
-    ├── SettingsError           settings that contradict each other or the machine
-    ├── StageError              a stage ran and what it made cannot be trusted
-    │   └── RegistrationError   an affine that no head can have
-    └── InstallationError       the compiled kernels or the template are not there
+CerebatchError
+├── InputError              a file that a user gave cannot be used; names the file and the way out
+│   ├── ScanError           one image
+│   │   ├── UnreadableScanError     missing, truncated, no image at all
+│   │   ├── ScanGeometryError       axes, orientation, voxel size or field of view
+│   │   └── ScanVoxelError          the values of the voxels
+│   ├── DatasetError        a BIDS dataset, its participants or filters
+│   └── LabelMapError       a label map outside the protocol or outside the box
+├── SettingsError           settings that contradict each other or the machine
+├── StageError              a stage ran and what it made cannot be trusted
+│   └── RegistrationError   an affine that no head can have
+└── InstallationError       the compiled kernels or the template are not there
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from cerebatch.space import Affine, Grid
 Frame = Literal["native", "MNI"]
 
 _FORM_CODE: dict[Frame, int] = {"native": 1, "MNI": 4}
-_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Exchanges LPS, the frame of ITK, and RAS."""
 
 
 def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:
@@ -53,7 +54,7 @@ def write_affine(path: Path, target_from_source: Affine) -> None:
         Maps the points of one RAS frame to another; for an image that is resampled, points of the output
         to points of the input.
     """
-    lps = _LPS_RAS @ target_from_source @ _LPS_RAS
+    lps = LPS_RAS @ target_from_source @ LPS_RAS
     parameters = " ".join(f"{value:.17g}" for value in [*lps[:3, :3].ravel(), *lps[:3, 3]])
     path.write_text(
         "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"

@@ -113,8 +113,6 @@ def from_cobralab(dseg: NDArray[np.integer]) -> tuple[NDArray[np.uint8], dict[in
     table = np.array([known.get(int(code), 0) for code in codes], dtype=np.uint8)
     counts = np.bincount(inverse.ravel(), minlength=len(codes))
     dropped = {
-        int(code): int(count)
-        for code, count in zip(codes, counts, strict=True)
-        if code != 0 and int(code) not in known
+        int(code): int(count) for code, count in zip(codes, counts, strict=True) if code != 0 and int(code) not in known
     }
     return table[inverse].reshape(dseg.shape), dropped

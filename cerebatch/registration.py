@@ -14,8 +14,9 @@ import numpy as np
 from scipy import ndimage
 
 from cerebatch import ants_bridge, template
+from cerebatch.ants_bridge import Schedule
 from cerebatch.errors import RegistrationError
-from cerebatch.space import Affine, Grid, Volume, apply, resample
+from cerebatch.space import Affine, Grid, Volume, apply, inverse, resample
 
 COARSE_MM = 4
 FINE_MM = 2
@@ -66,9 +67,10 @@ def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int
     darkest = foreground_threshold(image)
     clipped = np.clip(image, darkest, np.percentile(image[image > darkest], 99.5)) - darkest
     native_from_mni = _centred_start(clipped, grid)
-    rigid = {"kind": "Rigid", "iterations": (100, 50), "shrink": (2, 1), "smoothing": (1, 0)}
-    affine = {"kind": "Affine", "iterations": (100, 100), "shrink": (2, 1), "smoothing": (1, 0)}
-    finest = {"kind": "Affine", "iterations": (60,), "shrink": (1,), "smoothing": (0,)}
+    rigid = Schedule("Rigid", iterations=(100, 50), shrink=(2, 1), smoothing=(1, 0))
+    affine = Schedule("Affine", iterations=(100, 100), shrink=(2, 1), smoothing=(1, 0))
+    # Unsmoothed, the end depends on the start: by 0.09 mm in a trial, against 0.02 mm with this sigma.
+    finest = Schedule("Affine", iterations=(200,), shrink=(1,), smoothing=(0.7,))
     passes = [(COARSE_MM, _AROUND_MM, rigid), (COARSE_MM, 0.0, affine), (FINE_MM, _INSIDE_MM, finest)]
     for resolution, distance_mm, schedule in passes:
         if resolution < finest_mm:
@@ -77,12 +79,12 @@ def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int
         mask = template.brain_mask_within(resolution, distance_mm)
         moving, moving_grid = coarsened(clipped, grid, resolution)
         native_from_mni = ants_bridge.register(
-            fixed, fixed_grid, mask, moving, moving_grid, native_from_mni, seed=seed, **schedule
+            fixed, fixed_grid, mask, moving, moving_grid, native_from_mni, schedule, seed
         )
     information = _mutual_information(
         fixed[mask], resample(moving, moving_grid, fixed_grid, native_from_mni, order=1)[mask]
     )
-    mni_from_native = np.linalg.inv(native_from_mni)
+    mni_from_native = inverse(native_from_mni)
     _check(mni_from_native, information)
     return Registration(mni_from_native, information)
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cerebatch.space import RESOLUTIONS
+
+
+def _known(resolution: float) -> float:
+    if str(resolution) not in RESOLUTIONS:
+        raise ValueError(f"expected one of {', '.join(RESOLUTIONS)}, found {resolution}")
+    return resolution
 
 
 class RunSettings(BaseModel):
@@ -25,7 +33,7 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resolution: Literal[1.0, 0.5, 4.0] = 1.0
+    resolution: Annotated[float, AfterValidator(_known)] = 1.0
     labelled_case: Path
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1)

@@ -48,21 +48,24 @@ CEILING = 500.0
 
 _LEAST_VOXELS = 200
 _ROUNDS = 20
+_INNER_MM = 10.0
+_FLUID_BELOW = 0.6
+"""In a T1-weighted scan fluid is darker than this share of grey matter; what lies between is mixed."""
 
 
-def tissue_classes(image: Volume, grid: Grid, mask: NDArray[np.bool_], mni_from_native: Affine) -> NDArray[np.uint8]:
+def tissue_classes(image: Volume, grid: Grid, mni_from_native: Affine) -> NDArray[np.uint8]:
     """Voxels of a T1-weighted scan that surely are CSF (1), GM (2) or WM (3); 0 elsewhere.
 
-    Template probabilities give first means. Then, in rounds: voxels on edges are left out, for they mix
-    tissues; each other voxel goes to the nearest mean; each mean is taken from the middle half of its voxels.
+    Template probabilities give first means of GM and WM. Then, in rounds: voxels on edges are left out, for
+    they mix tissues; each other voxel goes to the nearer mean; each mean is taken from the middle half of its
+    voxels. CSF is what is clearly darker, deep inside the brain, where no extraction has cut and no bone is.
 
     Parameters
     ----------
     image : (X, Y, Z) float32
+        Zeros were cut out by somebody and are ignored.
     grid : Grid
         Native.
-    mask : (X, Y, Z) bool
-        The brain; zeros inside it were cut out by somebody and are ignored.
     mni_from_native : (4, 4) float
 
     Raises
@@ -71,44 +74,54 @@ def tissue_classes(image: Volume, grid: Grid, mask: NDArray[np.bool_], mni_from_
         The order of the means is not that of a T1-weighted scan.
     """
     gm_map, wm_map, map_grid = template.tissue_probabilities()
-    brain = mask & (image > 0)
+    _, mask_grid = template.t1w(2)
     gm = resample(gm_map, map_grid, grid, mni_from_native, order=1)
     wm = resample(wm_map, map_grid, grid, mni_from_native, order=1)
+    brain, inner = (
+        (resample(mask.astype(np.float32), mask_grid, grid, mni_from_native, order=1) > 0.5) & (image > 0)
+        for mask in (template.brain_mask(2), template.brain_mask_within(2, -_INNER_MM))
+    )
     slope = ndimage.gaussian_gradient_magnitude(image, 1.0)
     flat = brain & (slope <= np.median(slope[brain]))
 
-    white = float(np.median(image[brain & (wm > 0.9)]))
-    gray = float(np.median(image[brain & (gm > 0.8)]))
-    fluid = _ventricle_intensity(image[brain & (gm + wm < 0.05)], gray)
-    means = np.array([fluid, gray, white])
+    gray, white = float(np.median(image[brain & (gm > 0.8)])), float(np.median(image[brain & (wm > 0.9)]))
     values = image[flat]
     for _ in range(_ROUNDS):
-        _check_order(means)
-        nearest = np.searchsorted((means[:-1] + means[1:]) / 2, values)
-        updated = np.array([_middle_mean(values[nearest == k], means[k]) for k in range(3)])
-        if np.allclose(updated, means, rtol=1e-4):
+        _check_order(gray, white)
+        tissue = values > _FLUID_BELOW * gray
+        bright = values > (gray + white) / 2
+        updated = _middle_mean(values[tissue & ~bright], gray), _middle_mean(values[bright], white)
+        if np.allclose(updated, (gray, white), rtol=1e-4):
             break
-        means = updated
-    _check_order(means)
-    spread = np.diff(means).min() / 2
+        gray, white = updated
+    _check_order(gray, white)
+    reach = (white - gray) / 2
     classes = np.zeros(image.shape, dtype=np.uint8)
-    for k in range(3):
-        classes[flat & (np.abs(image - means[k]) <= spread)] = k + 1
+    classes[flat & inner & (image < _FLUID_BELOW * gray)] = 1
+    classes[flat & (np.abs(image - gray) <= reach)] = 2
+    classes[flat & (np.abs(image - white) < reach)] = 3
     return classes
 
 
-def tissue_means(image: Volume, classes: NDArray[np.uint8]) -> TissueMeans:
+def has_fluid(classes: NDArray[np.uint8]) -> bool:
+    """Whether `tissue_classes` found enough CSF to measure its mean."""
+    return int(np.sum(classes == 1)) >= _LEAST_VOXELS
+
+
+def tissue_means(image: Volume, classes: NDArray[np.uint8], contrast: Contrast) -> TissueMeans:
     """Means of the middle half of each tissue's voxels.
 
     Parameters
     ----------
     image : (X, Y, Z) float32
-        Any contrast.
     classes : (X, Y, Z) uint8
         From `tissue_classes`.
+    contrast : {"T1w", "T2w"}
+        Of the image. Where an extraction left no CSF, its mean stands to that of GM as in `TARGETS`.
     """
-    csf, gm, wm = (_middle_mean(image[classes == k], fallback=0.0) for k in (1, 2, 3))
-    return TissueMeans(csf, gm, wm)
+    target = TARGETS[contrast]
+    gm, wm = (_middle_mean(image[classes == k], fallback=0.0) for k in (2, 3))
+    return TissueMeans(_middle_mean(image[classes == 1], fallback=gm * target.csf / target.gm), gm, wm)
 
 
 def normalised(image: Volume, means: TissueMeans, contrast: Contrast) -> Volume:
@@ -131,21 +144,14 @@ def normalised(image: Volume, means: TissueMeans, contrast: Contrast) -> Volume:
     order = np.argsort(target)
     knots = np.concatenate([[0.0], source[order]])
     levels = np.concatenate([[0.0], target[order]])
-    if np.any(np.diff(knots) <= 0):
+    if not np.all(np.diff(knots) > 0):
         raise StageError(
             f"normalisation: expected tissue means in the order of a {contrast} scan, found CSF {means.csf:.1f}, "
             f"GM {means.gm:.1f}, WM {means.wm:.1f}. Check that the file is what its name says."
         )
     slope = (levels[-1] - levels[-2]) / (knots[-1] - knots[-2])
     top = knots[-1] + (CEILING - levels[-1]) / slope
-    return np.interp(image, [*knots, top], [*levels, CEILING]).astype(np.float32)
-
-
-def _ventricle_intensity(values: Volume, gray: float) -> float:
-    """Fluid where the template has neither tissue; a scan cut tightly may hold little of it."""
-    if values.size < _LEAST_VOXELS:
-        return gray / 3
-    return min(float(np.percentile(values, 25)), 0.7 * gray)
+    return np.asarray(np.interp(image, [*knots, top], [*levels, CEILING]), dtype=np.float32)
 
 
 def _middle_mean(values: Volume, fallback: float) -> float:
@@ -155,10 +161,9 @@ def _middle_mean(values: Volume, fallback: float) -> float:
     return float(values[(values >= low) & (values <= high)].mean())
 
 
-def _check_order(means: NDArray[np.float64]) -> None:
-    csf, gm, wm = means
-    if not 0 < csf < gm < wm or (wm - gm) < 0.02 * wm:
+def _check_order(gray: float, white: float) -> None:
+    if not 0 < gray < 0.98 * white:
         raise StageError(
-            f"normalisation: expected a T1-weighted scan (CSF darker than grey, grey darker than white matter), found "
-            f"means of {csf:.1f}, {gm:.1f} and {wm:.1f}. Check that the file is T1-weighted."
+            f"normalisation: expected a T1-weighted scan (grey darker than white matter), found means of {gray:.1f} "
+            f"and {white:.1f}. Check that the file is T1-weighted."
         )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from cerebatch import ants_bridge
 from cerebatch.phantom import write_cohort
 

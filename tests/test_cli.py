@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+
 from cerebatch.labels import LABELS
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,9 @@ def test_a_broken_scan_is_reported_and_stops_nobody_else(finished: tuple[Path, s
 
 def test_outputs_are_named_by_bids_derivatives(finished: tuple[Path, str]) -> None:
     out, _ = finished
-    names = {path.name.removeprefix("sub-phantom001_") for path in (out / "sub-phantom001").rglob("*") if path.is_file()}
+    names = {
+        path.name.removeprefix("sub-phantom001_") for path in (out / "sub-phantom001").rglob("*") if path.is_file()
+    }
     on_mni = "space-MNI152NLin2009aSym_"
     assert names == {
         *(f"seg-lobules_dseg.{kind}" for kind in ("nii.gz", "json", "tsv", "png")),
@@ -153,9 +156,7 @@ def test_intermediate_files_go_when_a_case_is_done(finished: tuple[Path, str]) -
     assert not list(out.rglob("*.tmp"))
 
 
-def test_a_dry_run_tells_the_stages_and_writes_nothing(
-    dataset: Path, labelled_case: Path, tmp_path: Path
-) -> None:
+def test_a_dry_run_tells_the_stages_and_writes_nothing(dataset: Path, labelled_case: Path, tmp_path: Path) -> None:
     result = cerebatch(
         "run", dataset, tmp_path / "out", "participant", "--labelled-case", labelled_case, "--dry-run", *TRIAL
     )
@@ -164,7 +165,9 @@ def test_a_dry_run_tells_the_stages_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_run_at_all_ends_with_status_2_and_one_message(dataset: Path, labelled_case: Path, tmp_path: Path) -> None:
+def test_what_cannot_run_at_all_ends_with_status_2_and_one_message(
+    dataset: Path, labelled_case: Path, tmp_path: Path
+) -> None:
     for arguments, word in (
         (("run", tmp_path / "nothing", tmp_path / "out", "participant", "--labelled-case", labelled_case), "nothing"),
         (("run", dataset, tmp_path / "out", "participant"), "--labelled-case"),

@@ -91,13 +91,15 @@ class TestImages:
             assert stream.mtime == 0
 
     def test_folders_on_the_way_are_made(self, tmp_path: Path) -> None:
-        write_image(tmp_path / "a" / "b" / "x.nii", np.zeros((1, 1, 1), dtype=np.uint8), Grid((1, 1, 1), np.eye(4)), "MNI")
+        write_image(
+            tmp_path / "a" / "b" / "x.nii", np.zeros((1, 1, 1), dtype=np.uint8), Grid((1, 1, 1), np.eye(4)), "MNI"
+        )
         assert (tmp_path / "a" / "b" / "x.nii").is_file()
 
 
 class TestAffines:
     @given(affine=affines(shear=0.3), points=hnp.arrays(np.float64, (4, 3), elements=st.floats(-150, 150)))
-    @one_folder_for_all_examples
+    @settings(one_folder_for_all_examples, max_examples=25)
     def test_ants_maps_points_as_the_matrix_does(
         self, tmp_path: Path, affine: Affine, points: NDArray[np.float64]
     ) -> None:
@@ -106,7 +108,7 @@ class TestAffines:
         write_affine(tmp_path / "xfm.txt", affine)
         transform = ants.read_transform(str(tmp_path / "xfm.txt"))
         mapped = np.array([transform.apply_to_point(list(point)) for point in apply(LPS_FROM_RAS, points)])
-        np.testing.assert_allclose(apply(LPS_FROM_RAS, mapped), apply(affine, points), atol=1e-6)
+        np.testing.assert_allclose(apply(LPS_FROM_RAS, mapped), apply(affine, points), atol=1e-3)
 
     @given(affine=affines(shear=0.3))
     @one_folder_for_all_examples
@@ -133,7 +135,7 @@ class TestAffines:
             to_ants(np.zeros(target.shape), target), to_ants(image, source), [str(tmp_path / "xfm.txt")], "linear"
         ).numpy()
         ours = resample(image, source, target, source_from_target, order=1)
-        inside = (ours > 0) & (theirs > 0)
+        inside = resample(np.ones_like(image), source, target, source_from_target, order=1) > 0.999
         assert inside.mean() > 0.2
         np.testing.assert_allclose(theirs[inside], ours[inside], atol=1e-2)
 
@@ -145,7 +147,9 @@ class TestTables:
 
     @given(
         rows=st.lists(
-            st.fixed_dictionaries({name: st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) for name in "ab"}),
+            st.fixed_dictionaries(
+                {name: st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) for name in "ab"}
+            ),
             min_size=1,
         )
     )
@@ -178,7 +182,9 @@ class TestSidecars:
         assert text.endswith("}\n")
         assert list(json.loads(text)) == ["b", "a"]
 
-    @given(content=st.dictionaries(st.text(), st.recursive(st.integers() | st.text() | st.none(), st.lists, max_leaves=5)))
+    @given(
+        content=st.dictionaries(st.text(), st.recursive(st.integers() | st.text() | st.none(), st.lists, max_leaves=5))
+    )
     @one_folder_for_all_examples
     def test_json_comes_back(self, tmp_path: Path, content: dict[str, Any]) -> None:
         write_json(tmp_path / "x.json", content)

@@ -18,7 +18,9 @@ IDENTITY = np.eye(4)[:3]
 ROUNDING = 1e-9
 
 sources = hnp.arrays(
-    np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5), elements=st.sampled_from([0, 1, 2, 26, 255])
+    np.uint8,
+    hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5),
+    elements=st.sampled_from([0, 1, 2, 26, 255]),
 )
 target_shapes = st.tuples(*[st.integers(1, 5)] * 3)
 any_matrices = hnp.arrays(np.float64, (3, 4), elements=st.floats(-4, 4))
@@ -33,9 +35,7 @@ def shares(
     Every source voxel weighs as much as the product of three hat functions; what is missing to 1 is background.
     """
     points = np.moveaxis(np.indices(target_shape), 0, -1).reshape(-1, 3) @ matrix[:, :3].T + matrix[:, 3]
-    x, y, z = (
-        np.maximum(0, 1 - np.abs(points[:, [axis]] - np.arange(n))) for axis, n in enumerate(source.shape)
-    )
+    x, y, z = (np.maximum(0, 1 - np.abs(points[:, [axis]] - np.arange(n))) for axis, n in enumerate(source.shape))
     codes = np.union1d([0], source).astype(np.uint8)
     found = np.stack([np.einsum("na,nb,nc,abc->n", x, y, z, source == code) for code in codes])
     found[0] = 1 - found[1:].sum(axis=0)
@@ -80,7 +80,8 @@ def test_the_identity_changes_nothing(source: NDArray[np.uint8]) -> None:
 
 
 def test_halfway_between_two_labels_the_smaller_code_wins() -> None:
-    halfway = IDENTITY + [[0, 0, 0, 0.5], [0, 0, 0, 0], [0, 0, 0, 0]]
+    halfway = IDENTITY.copy()
+    halfway[0, 3] = 0.5
     for pair in ([7, 3], [3, 7]):
         source = np.array(pair, dtype=np.uint8).reshape(2, 1, 1)
         assert _kernels.resample_labels(source, halfway, (1, 1, 1), 1).item() == 3

@@ -70,10 +70,34 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target, build = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("build")
     # The tools that built the installation under test build this one too, where they are still there.
     isolation = ["--no-build-isolation"] if find_spec("scikit_build_core") and find_spec("pybind11") else []
-    command = ["-m", "pip", "install", "-q", "--no-deps", *isolation, "-C", f"build-dir={build}", "--target", target, "."]
+    command = [
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        *isolation,
+        "-C",
+        f"build-dir={build}",
+        "--target",
+        target,
+        ".",
+    ]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return target
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """Files that git tracks."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    if done.returncode != 0 or not done.stdout:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def printed(script: str, cwd: Path, **environment: str) -> str:
@@ -188,17 +212,6 @@ class TestAnInstallationAwayFromTheTree:
 
 
 class TestTrackedFiles:
-    @pytest.fixture(scope="class")
-    def tracked(self) -> list[Path]:
-        """Files that git tracks."""
-        try:
-            done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("git is not installed")
-        if done.returncode != 0 or not done.stdout:
-            pytest.skip("not a git checkout")
-        return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
-
     @pytest.mark.parametrize("forbidden", [MACHINE_PATH, REGISTRY], ids=["path of a machine", "address of a registry"])
     def test_none_contains(self, tracked: list[Path], forbidden: re.Pattern[str]) -> None:
         found = [
@@ -209,10 +222,16 @@ class TestTrackedFiles:
         ]
         assert found == []
 
-    @pytest.mark.parametrize("text", ["see /work/x", 'open("/root/x")', "cd /home/me/x", "/Users/me/x"])
-    def test_a_path_of_a_machine_is_recognised(self, text: str) -> None:
-        assert MACHINE_PATH.search(text)
+    @pytest.mark.parametrize("folder", ["work", "root", "home/me", "Users/me"])
+    def test_a_path_of_a_machine_is_recognised(self, folder: str) -> None:
+        assert MACHINE_PATH.search(f'open("/{folder}/x")')
 
-    @pytest.mark.parametrize("text", ["OUT_DIR/work/sub-01", "{out}/work/x", "~/work/x", "records/ and work/", "/data/x"])
+    @pytest.mark.parametrize(
+        "text", ["OUT_DIR/work/sub-01", "{out}/work/x", "~/work/x", "records/ and work/", "/data/x"]
+    )
     def test_a_path_in_a_dataset_is_not(self, text: str) -> None:
         assert not MACHINE_PATH.search(text)
+
+    @pytest.mark.parametrize("host", ["pypi", "files.pythonhosted", "conda.anaconda"])
+    def test_an_address_of_a_registry_is_recognised(self, host: str) -> None:
+        assert REGISTRY.search(f"https://{host}.org/simple")

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from cerebatch import ants_bridge
 from cerebatch.errors import RegistrationError, SettingsError
 from cerebatch.phantom import Phantom, person
@@ -68,7 +69,8 @@ print(register_to_template(made.t1w, made.grid, seed=1, finest_mm=4).mni_from_na
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     first, second = (
-        subprocess.run([sys.executable, "-c", _ONCE], capture_output=True, text=True, check=True).stdout for _ in range(2)
+        subprocess.run([sys.executable, "-c", _ONCE], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
     )
     assert first == second
     assert len(first.strip()) == 2 * 16 * 8

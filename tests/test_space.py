@@ -136,9 +136,7 @@ class TestBlocks:
         index = np.moveaxis(np.indices(grid.shape), 0, -1)[x, y, z]
         assert block.shape == index.shape[:3]
         in_block = np.moveaxis(np.indices(block.shape), 0, -1).reshape(-1, 3)
-        np.testing.assert_allclose(
-            apply(block.affine, in_block), apply(grid.affine, index.reshape(-1, 3)), atol=1e-9
-        )
+        np.testing.assert_allclose(apply(block.affine, in_block), apply(grid.affine, index.reshape(-1, 3)), atol=1e-9)
 
     @given(grids(), st.data())
     @settings(deadline=None)
@@ -207,7 +205,9 @@ class TestImages:
     @settings(deadline=None)
     def test_a_linear_ramp_is_sampled_exactly_wherever_the_target_lies_inside(self, source_from_target: Affine) -> None:
         source = Grid((9, 9, 9), np.diag([20.0, 20.0, 20.0, 1.0]))
-        target = Grid((3, 3, 3), np.linalg.inv(source_from_target) @ source.affine @ nib.affines.from_matvec(np.eye(3), [2.5] * 3))
+        target = Grid(
+            (3, 3, 3), np.linalg.inv(source_from_target) @ source.affine @ nib.affines.from_matvec(np.eye(3), [2.5] * 3)
+        )
         ramp = np.array([1.0, -2.0, 3.0])
         image = (np.moveaxis(np.indices(source.shape), 0, -1) @ ramp).astype(np.float32)
         expected = (np.moveaxis(np.indices(target.shape), 0, -1) + 2.5) @ ramp

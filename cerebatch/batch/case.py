@@ -210,7 +210,7 @@ def _run_stage(job: Job, stage: Stage, tell: Tell) -> None:
             "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
             "seconds": round(seconds, 3),
             "steps": [
-                {"name": s.name, "seconds": round(s.seconds, 3), "peak_mb": s.peak_mb and round(s.peak_mb, 1)} for s in steps
+                {"name": step.name, "seconds": round(step.seconds, 3), "peak_mb": step.peak_mb} for step in steps
             ],
             "host": platform.node(),
             "threads": job.settings.threads,
@@ -232,7 +232,7 @@ def _failure(job: Job, stage: str, error: Exception) -> Failure:
 
 def _known_stamps(job: Job) -> dict[str, FileStamp]:
     """Stamps in earlier records, so that bytes are read again only where size or time changed."""
-    known = {}
+    known: dict[str, FileStamp] = {}
     for stage in ("prepare", "segment"):
         record = read_record(job.record_path(stage))
         if record is not None:
@@ -245,7 +245,7 @@ def _stamp(path: Path, known: FileStamp | None) -> FileStamp:
         return FileStamp.of(path, known)
     except OSError as error:
         raise UnreadableScanError(
-            path, expected="a file that can be read", found=str(error.strerror or error), do="Check path and permissions."
+            path, expected="a file that can be read", found=error.strerror or str(error), do="Check path and rights."
         ) from error
 
 

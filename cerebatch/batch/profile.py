@@ -6,7 +6,7 @@ import os
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import psutil
 import yaml
@@ -31,7 +31,7 @@ class Profile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["serial", "local"]
-    workers: int | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     memory_gb: float = Field(default=2.5, gt=0)
 
     def cases_at_once(self, threads: int) -> int:
@@ -67,7 +67,7 @@ def load_profile(name_or_path: str) -> Profile:
     source = _find(name_or_path)
     try:
         return Profile.model_validate(yaml.safe_load(source.read_text()))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"profile {name_or_path}: expected YAML, found: {error}") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -44,9 +44,9 @@ class FileStamp(BaseModel):
         """Stamp of a file; its bytes are read only if size or time differ from `known`."""
         if known is not None and known.matches(path):
             return known
+        status = path.stat()  # before the bytes: a file that changes meanwhile must not look known
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        status = path.stat()
         return cls(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=digest)
 
     def matches(self, path: Path) -> bool:

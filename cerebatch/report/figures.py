@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cerebatch import template
 from cerebatch.labels import LABELS
-from cerebatch.space import Affine, Grid, LabelMap, Volume, resample
+from cerebatch.space import Affine, Grid, LabelMap, Volume, inverse, resample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def draw_lobules(path: Path, t1w: Volume, dseg: LabelMap, grid: Grid, title: str
     figure.suptitle(title, color="white", fontsize=13)
     axes = figure.subplots(2, 3)
     at_mm = np.array([8.0, -62.0, -34.0])
-    index = np.round(np.linalg.inv(grid.affine)[:3] @ [*at_mm, 1.0]).astype(int)
+    index = np.round(inverse(grid.affine)[:3] @ [*at_mm, 1.0]).astype(int)
     for column, plane in enumerate(_PLANES):
         gray, codes = np.take(t1w, index[column], axis=column), np.take(dseg, index[column], axis=column)
         for row in range(2):
@@ -79,7 +79,7 @@ def draw_registration(path: Path, image: Volume, grid: Grid, mni_from_native: Af
     from matplotlib.figure import Figure
 
     brain, brain_grid = template.t1w(2)
-    scan = resample(image, grid, brain_grid, np.linalg.inv(mni_from_native), order=1)
+    scan = resample(image, grid, brain_grid, inverse(mni_from_native), order=1)
     figure = Figure(figsize=(14, 12), facecolor="black", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, color="white", fontsize=13)
@@ -90,7 +90,8 @@ def draw_registration(path: Path, image: Volume, grid: Grid, mni_from_native: Af
             position = round(float((at_mm - brain_grid.affine[row, 3]) / brain_grid.affine[row, row]))
             axis: Axes = axes[row, column]
             _show(axis, np.take(scan, position, axis=row), vmax=brightest)
-            axis.contour(np.take(brain, position, axis=row).T, levels=[0.3, 0.75], colors=["red", "yellow"], linewidths=0.7)
+            edges = np.take(brain, position, axis=row).T
+            axis.contour(edges, levels=[0.3, 0.75], colors=["red", "yellow"], linewidths=0.7)
             axis.set_title(f"{_PLANES[row]}, {'xyz'[row]} = {at_mm:g} mm", color="white", fontsize=10)
     _letter_sides(axes.T)
     figure.savefig(path, dpi=70, metadata=_METADATA)

@@ -13,7 +13,7 @@ from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.report.figures import draw_lobules, draw_registration
 from cerebatch.scan import read_scan
-from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Affine, LabelMap, cerebellum_box, resample_labels
+from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Affine, LabelMap, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
@@ -76,7 +76,7 @@ def measure(
         rows = volumes.table(
             volumes.counted_cm3(dseg, box.voxel_volume_mm3 / determinant),
             volumes.counted_cm3(native, found.stored_grid.voxel_volume_mm3),
-            found.icv_cm3,
+            icv.icv_cm3(found.affine),
         )
         write_rows(anat / name("volumes", ".tsv", seg="lobules"), (row.as_text() for row in rows))
         write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": _icv(found.affine)})
@@ -84,12 +84,9 @@ def measure(
         for contrast in _CONTRASTS:
             source = prepared / f"{contrast}.nii.gz"
             if source.exists():
-                target = anat / name(contrast, ".nii.gz", desc="preproc", **on_mni)
-                target.write_bytes(source.read_bytes())
-                write_json(target.with_name(name(contrast, ".json", desc="preproc", **on_mni)), _image_sidecar(contrast))
-        write_affine(
-            anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), np.linalg.inv(found.affine)
-        )
+                (anat / name(contrast, ".nii.gz", desc="preproc", **on_mni)).write_bytes(source.read_bytes())
+                write_json(anat / name(contrast, ".json", desc="preproc", **on_mni), _image_sidecar(contrast))
+        write_affine(anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), inverse(found.affine))
     with log.step("figures"):
         t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
         title = f"{case.name}, {TEMPLATE_SPACE}, method: {provenance['Method']}"

@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from cerebatch import ants_bridge, icv, template, tissue
-from cerebatch.files import write_affine, write_image
+from cerebatch import ants_bridge, template, tissue
+from cerebatch.ants_bridge import Schedule
+from cerebatch.files import write_image
 from cerebatch.registration import FINE_MM, foreground_threshold, register_to_template
 from cerebatch.scan import Scan, read_scan
-from cerebatch.space import Affine, Grid, Volume, cerebellum_box, resample
+from cerebatch.space import Affine, Grid, Volume, cerebellum_box, inverse, resample
 from cerebatch.steps import Step, StepLog
-from cerebatch.tissue import TARGETS, Contrast, TissueMeans
+from cerebatch.tissue import Contrast, TissueMeans
 
 VERSION = 1
 
 _MARGIN_MM = 6.0
 """How far the intracranial mask reaches beyond the template's brain."""
+
+_T2W_TO_T1W = Schedule("Rigid", iterations=(100, 50, 20), shrink=(4, 2, 1), smoothing=(2, 1, 0))
 
 _ROUGH_BIAS, _FINE_BIAS = (30, 30, 30), (50, 50, 50, 50)
 """Steps a level of the first and the second correction of bias."""
@@ -43,7 +46,6 @@ class Prepared(BaseModel):
         Native millimetres -> MNI millimetres.
     mutual_information : float
         Of scan and template inside the brain, nats.
-    icv_cm3 : float
     tissue_means : dict
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
     warnings : list of str
@@ -55,7 +57,6 @@ class Prepared(BaseModel):
     stored_affine: list[list[float]]
     mni_from_native: list[list[float]]
     mutual_information: float
-    icv_cm3: float
     tissue_means: dict[Contrast, list[float]]
     warnings: list[str]
 
@@ -78,7 +79,7 @@ class Prepared(BaseModel):
 def prepare(
     t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: float = 1.0, seed: int = 1, threads: int = 1
 ) -> list[Step]:
-    """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, ``xfm.txt`` and ``prepared.json``.
+    """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, and ``prepared.json``.
 
     Parameters
     ----------
@@ -108,6 +109,7 @@ def prepare(
     log = StepLog()
     with log.step("read"):
         scan = read_scan(t1w)
+        second = read_scan(t2w) if t2w is not None else None
     with log.step("register"):
         registration = register_to_template(scan.image, scan.grid, seed=seed, finest_mm=max(FINE_MM, int(resolution)))
     mni_from_native = registration.mni_from_native
@@ -119,30 +121,36 @@ def prepare(
     with log.step("correct bias"):
         image = ants_bridge.correct_bias(image, grid, head | mask, _ROUGH_BIAS)
     with log.step("normalise"):
-        classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
-        image = tissue.normalised(image, tissue.tissue_means(image, classes), "T1w")
+        classes = tissue.tissue_classes(image, grid, mni_from_native)
+        image = tissue.normalised(image, tissue.tissue_means(image, classes, "T1w"), "T1w")
     with log.step("correct bias inside the skull"):
         image = ants_bridge.correct_bias(image, grid, mask, _FINE_BIAS)
     with log.step("normalise again"):
-        classes = tissue.tissue_classes(image, grid, _brain(grid, mni_from_native), mni_from_native)
-        means = {"T1w": tissue.tissue_means(image, classes)}
+        classes = tissue.tissue_classes(image, grid, mni_from_native)
+        means: dict[Contrast, TissueMeans] = {"T1w": tissue.tissue_means(image, classes, "T1w")}
         image = tissue.normalised(image, means["T1w"], "T1w")
     with log.step("resample"):
-        _write_box(folder / "T1w.nii.gz", image, grid, np.linalg.inv(mni_from_native), resolution)
+        _write_box(folder / "T1w.nii.gz", image, grid, inverse(mni_from_native), resolution)
 
     warnings = list(scan.warnings)
-    if t2w is not None:
-        second = read_scan(t2w)
+    if not tissue.has_fluid(classes):
+        warnings.append(
+            "No fluid was found inside the brain (cut away?): its mean was assumed from that of grey matter."
+        )
+    if second is not None:
         warnings += [f"T2w: {warning}" for warning in second.warnings]
         with log.step("T2w"):
-            means["T2w"] = _prepare_t2w(second, image, classes, mask, grid, mni_from_native, folder, resolution, seed)
-    write_affine(folder / "xfm.txt", np.linalg.inv(mni_from_native))
+            t2w_from_t1w = ants_bridge.register(
+                image, grid, mask, second.image, second.grid, np.eye(4), _T2W_TO_T1W, seed
+            )
+            t2w_image, t2w_grid, means["T2w"] = _clean_t2w(second, t2w_from_t1w, classes, grid, mni_from_native)
+            t2w_from_mni = t2w_from_t1w @ inverse(mni_from_native)
+            _write_box(folder / "T2w.nii.gz", t2w_image, t2w_grid, t2w_from_mni, resolution)
     prepared = Prepared(
         stored_shape=scan.stored_grid.shape,
         stored_affine=scan.stored_grid.affine.tolist(),
         mni_from_native=mni_from_native.tolist(),
         mutual_information=registration.information,
-        icv_cm3=icv.icv_cm3(mni_from_native),
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
         warnings=warnings,
     )
@@ -150,39 +158,25 @@ def prepare(
     return log.steps
 
 
-def _prepare_t2w(
-    scan: Scan,
-    t1w: Volume,
-    classes: NDArray[np.uint8],
-    mask: NDArray[np.bool_],
-    t1w_grid: Grid,
-    mni_from_native: Affine,
-    folder: Path,
-    resolution: float,
-    seed: int,
-) -> TissueMeans:
-    """Rigid to the T1w, then the same steps; tissues are those of the T1w."""
-    t2w_from_t1w = ants_bridge.register(
-        t1w, t1w_grid, mask, scan.image, scan.grid, np.eye(4),
-        kind="Rigid", iterations=(100, 50, 20), shrink=(4, 2, 1), smoothing=(2, 1, 0), seed=seed,
-    )  # fmt: skip
-    mni_from_t2w = mni_from_native @ np.linalg.inv(t2w_from_t1w)
+def _clean_t2w(
+    scan: Scan, t2w_from_t1w: Affine, classes: NDArray[np.uint8], t1w_grid: Grid, mni_from_t1w: Affine
+) -> tuple[Volume, Grid, TissueMeans]:
+    """The same steps for a T2w: its tissues are where the T1w has them."""
+    mni_from_t2w = mni_from_t1w @ inverse(t2w_from_t1w)
     image, grid = _around_brain(scan.image, scan.grid, mni_from_t2w)
-    inside = _intracranial(grid, mni_from_t2w) & (image > 0)
-    image = ants_bridge.denoise(image, grid, inside & _in_box(grid, mni_from_t2w))
-    image = ants_bridge.correct_bias(image, grid, inside, _FINE_BIAS)
-    means = tissue.tissue_means(resample(image, grid, t1w_grid, t2w_from_t1w, order=1), classes)
-    image = tissue.normalised(image, means, "T2w")
-    _write_box(folder / "T2w.nii.gz", image, grid, t2w_from_t1w @ np.linalg.inv(mni_from_native), resolution)
-    return means
+    mask = _intracranial(grid, mni_from_t2w) & (image > 0)
+    image = ants_bridge.denoise(image, grid, mask & _in_box(grid, mni_from_t2w))
+    image = ants_bridge.correct_bias(image, grid, mask, _FINE_BIAS)
+    means = tissue.tissue_means(resample(image, grid, t1w_grid, t2w_from_t1w, order=1), classes, "T2w")
+    return tissue.normalised(image, means, "T2w"), grid, means
 
 
 def _around_brain(image: Volume, grid: Grid, mni_from_native: Affine) -> tuple[Volume, Grid]:
     """The part of a scan that can hold brain or box; the rest is never looked at."""
     _, template_grid = template.t1w(FINE_MM)
-    native_from_mni = Grid(template_grid.shape, np.linalg.inv(mni_from_native) @ template_grid.affine)
+    native_from_mni = Grid(template_grid.shape, inverse(mni_from_native) @ template_grid.affine)
     box = cerebellum_box(1.0)
-    box_in_native = Grid(box.shape, np.linalg.inv(mni_from_native) @ box.affine)
+    box_in_native = Grid(box.shape, inverse(mni_from_native) @ box.affine)
     corners = np.concatenate([native_from_mni.corners_mm(), box_in_native.corners_mm()])
     block = grid.cropped_around(corners, margin_mm=_MARGIN_MM)
     return np.ascontiguousarray(image[block]), grid.block(block)
@@ -190,10 +184,6 @@ def _around_brain(image: Volume, grid: Grid, mni_from_native: Affine) -> tuple[V
 
 def _intracranial(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
     return _on_scan(template.brain_mask_within(FINE_MM, _MARGIN_MM), grid, mni_from_native)
-
-
-def _brain(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
-    return _on_scan(template.brain_mask(FINE_MM), grid, mni_from_native)
 
 
 def _in_box(grid: Grid, mni_from_native: Affine) -> NDArray[np.bool_]:
@@ -209,8 +199,4 @@ def _on_scan(mask: NDArray[np.bool_], grid: Grid, mni_from_native: Affine) -> ND
 def _write_box(path: Path, image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> None:
     box = cerebellum_box(resolution)
     cubic = resample(image, grid, box, native_from_mni, order=3)
-    ceiling = tissue.CEILING
-    write_image(path, np.clip(cubic, 0.0, ceiling), box, "MNI")
-
-
-__all__ = ["TARGETS", "VERSION", "Prepared", "prepare"]
+    write_image(path, np.clip(cubic, 0.0, tissue.CEILING), box, "MNI")

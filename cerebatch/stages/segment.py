@@ -6,11 +6,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
 from cerebatch.files import write_image
 from cerebatch.labels import LABELS
-from cerebatch.space import Grid, LabelMap, cerebellum_box, resample_labels
+from cerebatch.space import Grid, LabelMap, apply, cerebellum_box, inverse, resample_labels
 from cerebatch.steps import Step, StepLog
 
 VERSION = 1
@@ -97,9 +98,7 @@ def read_labelled_case(path: Path) -> tuple[LabelMap, Grid]:
     return stored.astype(np.uint8), grid
 
 
-def _outside_box(labelled: np.ndarray, grid: Grid) -> int:
+def _outside_box(labelled: NDArray[np.int64], grid: Grid) -> int:
     box = cerebellum_box(1.0)
-    index = labelled @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    inside = np.linalg.inv(box.affine)
-    at = index @ inside[:3, :3].T + inside[:3, 3]
+    at = apply(inverse(box.affine) @ grid.affine, labelled.astype(float))
     return int(np.sum(np.any((at < -0.5) | (at > np.array(box.shape) - 0.5), axis=1)))

@@ -213,7 +213,7 @@ def test_a_published_map_comes_to_lie_on_suit(data: Path) -> None:
         data / "atlas" / "cerebellum_space-MNI152NLin6Asym_T1w.nii.gz",
         1.0,
     )
-    assert case.dseg.shape == case.grid.shape == (128, 80, 88)
+    assert case.dseg.shape == case.grid.shape == (144, 96, 96)
     assert case.dropped == {}
     assert case.margin_mm > 2
     assert case.agreement["cerebellum"] > 0.87
