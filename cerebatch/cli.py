@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cerebatch.errors import CerebatchError, InputError, LabelMapError, SettingsError
+from cerebatch.errors import CerebatchError, InputError, SettingsError
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import Job, Outcome
@@ -124,28 +124,11 @@ def run(
 @app.command()
 def volumes(dseg: Annotated[Path, typer.Argument(help="Label map in cerebatch codes, native or MNI.")]) -> None:
     """Count an existing label map again; the table goes to standard output."""
-    import nibabel as nib
-    import numpy as np
-
-    from cerebatch.labels import LABELS
-    from cerebatch.space import Grid
+    from cerebatch.labelmaps import read_dseg
     from cerebatch.volumes import COLUMNS, counted_cm3, table
 
-    try:
-        image = nib.load(dseg)
-        stored = np.asanyarray(image.dataobj)
-    except Exception as error:
-        raise InputError(
-            dseg, expected="a label map (NIfTI)", found=f"no readable image ({error})", do="Check the path."
-        ) from error
-    if stored.ndim != 3 or not np.isin(np.unique(stored), range(len(LABELS) + 1)).all():
-        raise LabelMapError(
-            dseg,
-            expected=f"a three-dimensional map of codes 0 to {len(LABELS)}",
-            found=f"{stored.ndim} dimensions, codes {stored.min()} to {stored.max()}",
-            do="Give a dseg that cerebatch wrote.",
-        )
-    found = counted_cm3(stored.astype(np.uint8), Grid.of(image).voxel_volume_mm3)
+    voxels, grid = read_dseg(dseg)
+    found = counted_cm3(voxels, grid.voxel_volume_mm3)
     print("\t".join(COLUMNS))
     for row in table(None, found, None):
         print("\t".join(row.as_text().values()))

@@ -85,29 +85,22 @@ def test_the_sidecar_warns_of_brain_extraction(anat: Path) -> None:
     assert any("brain-extracted" in warning for warning in sidecar["Warnings"])
 
 
-@pytest.fixture(scope="module")
-def poor(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scans of poor quality as a dataset: two visits with T1w and T2w, and a person at 2 mm."""
-    folder = tmp_path_factory.mktemp("poor") / "bids"
-    (folder / "sub-coarse/anat").mkdir(parents=True)
-    shutil.copy(data / "scans-poor/two-millimetre_T1w.nii.gz", folder / "sub-coarse/anat/sub-coarse_T1w.nii.gz")
-    for visit in "12":
-        anat = folder / f"sub-slices/ses-{visit}/anat"
-        anat.mkdir(parents=True)
-        for contrast in ("T1", "T2"):
-            source = data / f"scans-poor/long_p01_study{visit}_{contrast}W.nii.gz"
-            shutil.copy(source, anat / f"sub-slices_ses-{visit}_{contrast}w.nii.gz")
-    return folder
-
-
-def test_poor_scans_are_done_with_a_warning_or_refused_by_name(poor: Path, labelled_case: Path, tmp_path: Path) -> None:
-    result = cerebatch("run", poor, tmp_path, "participant", "--labelled-case", labelled_case, "--resolution", "4.0")
+def test_poor_scans_are_done_with_a_warning_or_refused_by_name(data: Path, labelled_case: Path, tmp_path: Path) -> None:
+    bids = tmp_path / "bids"
+    for name, contrast, source in (
+        ("sub-coarse", "T1w", "two-millimetre_T1w"),
+        ("sub-slices", "T1w", "long_p01_study1_T1W"),
+        ("sub-slices", "T2w", "long_p01_study1_T2W"),
+    ):
+        (bids / name / "anat").mkdir(parents=True, exist_ok=True)
+        shutil.copy(data / f"scans-poor/{source}.nii.gz", bids / f"{name}/anat/{name}_{contrast}.nii.gz")
+    out = tmp_path / "out"
+    result = cerebatch("run", bids, out, "participant", "--labelled-case", labelled_case, "--resolution", "4.0")
     assert result.returncode == 1
-    assert "2 done, 0 done before, 1 failed" in result.stdout
-    # The first visit's T2w has slices of 4 mm.
-    (refusal,) = (line for line in result.stdout.splitlines() if line.startswith("failed: sub-slices_ses-1"))
-    assert "sub-slices_ses-1_T2w.nii.gz" in refusal
-    assert "3.5 mm" in refusal
-    for name in ("sub-coarse", "sub-slices/ses-2"):
-        (sidecar,) = (tmp_path / name / "anat").glob("*[!1]_seg-lobules_dseg.json")
-        assert any("mm" in warning for warning in json.loads(sidecar.read_text())["Warnings"])
+    assert "1 done, 0 done before, 1 failed" in result.stdout
+    # Its T2w has slices of 4 mm.
+    (refusal,) = (line for line in result.stdout.splitlines() if line.startswith("failed: sub-slices"))
+    assert "sub-slices_T2w.nii.gz" in refusal
+    assert "at most 3.5 mm" in refusal
+    sidecar = json.loads((out / "sub-coarse/anat/sub-coarse_seg-lobules_dseg.json").read_text())
+    assert any("2.00 x 2.00 x 2.00 mm are coarse" in warning for warning in sidecar["Warnings"])

@@ -7,7 +7,6 @@ lobules are carried along, and those that it shares with the map's protocol give
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from cerebatch import files, labels, space
 from cerebatch.errors import InputError, LabelMapError, UnreadableScanError
+from cerebatch.labelmaps import read_codes
 from cerebatch.library.align import centroids, fit_affine, overlap_affine
 from cerebatch.library.suit import (
     SHARED,
@@ -98,11 +98,11 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     SettingsError
         ANTs already runs in this process on another number of threads.
     """
-    codes, map_grid = _read_labels(map_path)
+    codes, map_grid = read_codes(map_path)
     dseg, dropped = labels.from_cobralab(codes)
     moving = merge_cobralab(dseg)
     _require_protocol(map_path, moving, dropped)
-    codes, suit_grid = _read_labels(suit_path)
+    codes, suit_grid = read_codes(suit_path)
     require_suit(suit_path, codes)
     suit = codes.astype(np.uint8)
     t1w, t1w_grid = _read_t1w(suit_t1_path)
@@ -114,14 +114,14 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     here, volumes_mm3 = centroids(moving, map_grid)
     there, _ = centroids(reference, work)
     start = fit_affine(here, there, np.sqrt(volumes_mm3))
-    started = space.resample_labels(moving, map_grid, work, np.linalg.inv(start).astype(np.float64))
+    started = space.resample_labels(moving, map_grid, work, space.inverse(start))
     mni_from_map = overlap_affine(close_fissures(started, work), reference, work) @ start
     _require_plausible(map_path, mni_from_map)
     margin_mm = _require_inside(map_path, dseg, map_grid, mni_from_map)
 
     grid = space.cerebellum_box(resolution)
     fine = space.cerebellum_box(FINE_MM)
-    map_from_mni = np.linalg.inv(mni_from_map).astype(np.float64)
+    map_from_mni = space.inverse(mni_from_map)
     placed = majority(space.resample_labels(dseg, map_grid, fine, map_from_mni), round(resolution / FINE_MM))
     final = space.resample_labels(moving, map_grid, work, map_from_mni)
     sources = (map_path.name, suit_path.name, suit_t1_path.name)
@@ -197,25 +197,6 @@ def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
 
 
-def _read_labels(path: Path) -> tuple[NDArray[np.integer], space.Grid]:
-    try:
-        image = nib.load(path)
-        values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ImageFileError) as err:
-        raise LabelMapError(
-            path, expected="a label image", found=f"{type(err).__name__}: {err}", do="Check the path and the file."
-        ) from err
-    codes = values if values.dtype.kind in "ui" else np.nan_to_num(values).astype(np.int32)
-    if values.ndim != 3 or not np.array_equal(codes, values):
-        raise LabelMapError(
-            path,
-            expected="three axes of whole numbers",
-            found=f"shape {values.shape}, values of {values.dtype}",
-            do="Give the label map as published.",
-        )
-    return codes, space.Grid.of(image)
-
-
 def _read_t1w(path: Path) -> tuple[space.Volume, space.Grid]:
     try:
         image = nib.load(path)
@@ -236,8 +217,6 @@ def _require_protocol(path: Path, merged: space.LabelMap, dropped: dict[int, int
             found=f"missing: {', '.join(missing) or 'none'}; voxels with other codes: {dropped or 'none'}",
             do="Give a map in CoBrALab codes as published.",
         )
-    if dropped:
-        warnings.warn(f"{path}: voxels with codes outside the protocol became background: {dropped}", stacklevel=3)
 
 
 def _require_plausible(path: Path, mni_from_map: space.Affine) -> None:

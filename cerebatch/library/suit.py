@@ -107,7 +107,7 @@ def register_suit(t1w: space.Volume, t1w_grid: space.Grid, suit: space.LabelMap,
         t1w,
         t1w_grid,
         np.eye(4),
-        ants_bridge.Schedule("Affine", (200, 100), (4, 2), (2, 1)),
+        ants_bridge.Schedule("Affine", iterations=(200, 100), shrink=(4, 2), smoothing=(2, 1)),
         seed=1,
     )
     moved_mm = float(np.linalg.norm(space.apply(suit_from_mni, corners_mm) - corners_mm, axis=1).max())

@@ -108,7 +108,7 @@ def _sidecar(case: Case, found: Prepared, provenance: dict[str, Any], resolution
         **provenance,
         "ResolutionMM": resolution,
         "Trial": resolution == 4.0,
-        "MutualInformation": found.mutual_information,
+        "LocalCorrelationWithTemplate": found.local_correlation,
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
         "ICV": _icv(found.affine),

@@ -44,8 +44,8 @@ class Prepared(BaseModel):
         Voxel indices of the T1w file -> native millimetres (RAS).
     mni_from_native : list of list of float
         Native millimetres -> MNI millimetres.
-    mutual_information : float
-        Of scan and template inside the brain, nats.
+    local_correlation : float
+        Of scan and template inside the brain (`registration.Registration`).
     tissue_means : dict
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
     warnings : list of str
@@ -56,7 +56,7 @@ class Prepared(BaseModel):
     stored_shape: tuple[int, int, int]
     stored_affine: list[list[float]]
     mni_from_native: list[list[float]]
-    mutual_information: float
+    local_correlation: float
     tissue_means: dict[Contrast, list[float]]
     warnings: list[str]
 
@@ -150,7 +150,7 @@ def prepare(
         stored_shape=scan.stored_grid.shape,
         stored_affine=scan.stored_grid.affine.tolist(),
         mni_from_native=mni_from_native.tolist(),
-        mutual_information=registration.information,
+        local_correlation=registration.local_correlation,
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
         warnings=warnings,
     )

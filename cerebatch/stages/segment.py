@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
 from cerebatch.files import write_image
-from cerebatch.labels import LABELS
-from cerebatch.space import Grid, LabelMap, apply, cerebellum_box, inverse, resample_labels
+from cerebatch.labelmaps import read_dseg
+from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_box, inverse, resample_labels
 from cerebatch.steps import Step, StepLog
 
 VERSION = 1
@@ -60,42 +59,19 @@ def read_labelled_case(path: Path) -> tuple[LabelMap, Grid]:
     Raises
     ------
     LabelMapError
-        No such image, codes outside the protocol, no labels, or labels outside the box.
+        No such map, codes outside the protocol, no labels, or labels outside the box.
     """
-    try:
-        image = nib.load(path)
-        stored = np.asanyarray(image.dataobj)
-    except Exception as error:
-        raise LabelMapError(
-            path,
-            expected="a label map on the template (NIfTI, cerebatch codes)",
-            found=f"no readable image ({error})",
-            do="Give the path of a map that `cerebatch library place` or `cerebatch simulate` wrote.",
-        ) from error
-    codes = np.unique(stored)
-    highest = len(LABELS)
-    if stored.ndim != 3 or not np.all((codes >= 0) & (codes <= highest) & (codes == np.round(codes))):
-        raise LabelMapError(
-            path,
-            expected=f"a three-dimensional map of codes 0 to {highest}",
-            found=f"{stored.ndim} dimensions and codes {codes.min()} to {codes.max()}",
-            do="Translate the map into cerebatch codes first (`cerebatch library place` does it for CoBrALab maps).",
-        )
-    grid = Grid.of(image)
-    labelled = np.argwhere(stored > 0)
-    if len(labelled) == 0:
-        raise LabelMapError(
-            path, expected="at least one labelled voxel", found="background only", do="Give another labelled case."
-        )
+    dseg, grid = read_dseg(path)
+    labelled = np.argwhere(dseg > 0)
     outside = _outside_box(labelled, grid)
     if outside:
         raise LabelMapError(
             path,
             expected="all labels inside the cerebellum box of the MNI frame",
             found=f"{outside} of {len(labelled)} labelled voxels outside",
-            do="The map must be in MNI152NLin2009aSym space; `cerebatch library place` brings it there.",
+            do=f"The map must be in {TEMPLATE_SPACE}; `cerebatch library place` brings it there.",
         )
-    return stored.astype(np.uint8), grid
+    return dseg, grid
 
 
 def _outside_box(labelled: NDArray[np.int64], grid: Grid) -> int:
