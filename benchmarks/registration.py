@@ -39,12 +39,12 @@ def one_head(path: Path, seed: int) -> dict[str, float | str]:
 
 
 def left_out_errors(icv: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Errors in per cent of ICV = factor / det, the factor fitted on all heads but the one that is told."""
+    """Errors in per cent of ICV = intercept + slope / det, the line fitted on all heads but the one that is told."""
     errors = []
     for k in range(len(icv)):
         others = np.arange(len(icv)) != k
-        factor = np.mean(icv[others]) / np.mean(scale[others])
-        errors.append(100.0 * (factor * scale[k] / icv[k] - 1.0))
+        line = np.polyfit(scale[others], icv[others], 1)
+        errors.append(100.0 * (np.polyval(line, scale[k]) / icv[k] - 1.0))
     return np.array(errors)
 
 
@@ -73,9 +73,10 @@ def main() -> None:
     for kind in ("whole", "stripped"):
         icv, scale = table.icv_cm3.to_numpy(), 1.0 / table[f"det_{kind}"].to_numpy()
         errors = left_out_errors(icv, scale)
+        slope, intercept = np.polyfit(scale, icv, 1)
         print(
             f"ICV from {kind} heads, one head left out: error {errors.mean():+.2f}%, SD {errors.std(ddof=1):.2f}%, "
-            f"largest {np.abs(errors).max():.1f}%; factor {icv.mean() / scale.mean():.0f} cm3; "
+            f"largest {np.abs(errors).max():.1f}%; all heads: {intercept:.0f} + {slope:.0f} / det cm3, "
             f"correlation {np.corrcoef(icv, scale)[0, 1]:.2f}"
         )
 
