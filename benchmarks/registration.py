@@ -2,7 +2,8 @@
 
     python benchmarks/registration.py DATA [--out TABLE.tsv]
 
-DATA holds `heads/*_dseg.nii.gz`. Every head is rendered with and without its skull and registered twice.
+DATA holds `heads/*_dseg.nii.gz` and `scans/sub-whole*`. Every label map is rendered with and without its skull, every
+whole head stripped, and both are registered.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from synthetic_heads import synthetic_head
+from brain_extraction import extracted
+from synthetic_heads import SyntheticHead, synthetic_head
 
 from cerebatch import ants_bridge
+from cerebatch.phantom import template_case
 from cerebatch.registration import register_to_template
-from cerebatch.space import BOX_MM, apply
+from cerebatch.scan import read_scan
+from cerebatch.space import BOX_MM, apply, inverse
 
 
-def one_head(path: Path, seed: int) -> dict[str, float | str]:
+def one_head(head: SyntheticHead, name: str) -> dict[str, float | str]:
     """Register one head with and without skull; lengths in mm, volumes in cm3."""
-    head = synthetic_head(path, seed)
     whole = register_to_template(head.whole, head.grid, seed=1).mni_from_native
     stripped = register_to_template(head.stripped, head.grid, seed=1).mni_from_native
     at_whole, at_stripped = apply(whole, head.cerebellum_mm), apply(stripped, head.cerebellum_mm)
     both = np.concatenate([at_whole, at_stripped])
     low, high = both.min(axis=0), both.max(axis=0)
     return {
-        "head": path.name.split("_")[0],
+        "head": name,
         "icv_cm3": head.icv_cm3,
         "det_whole": float(np.linalg.det(whole[:3, :3])),
         "det_stripped": float(np.linalg.det(stripped[:3, :3])),
@@ -36,6 +39,16 @@ def one_head(path: Path, seed: int) -> dict[str, float | str]:
         "rms_mm": float(np.sqrt(np.mean(np.sum((at_whole - at_stripped) ** 2, axis=1)))),
         **{f"{side}_{axis}": float(v[k]) for side, v in (("low", low), ("high", high)) for k, axis in enumerate("xyz")},
     }
+
+
+def real_head(path: Path) -> SyntheticHead:
+    """A real whole head and a stripped copy; the phantom's cerebellum says where to compare, the ICV is unknown."""
+    scan = read_scan(path)
+    mni_from_native = register_to_template(scan.image, scan.grid, seed=1).mni_from_native
+    case, box = template_case(4.0)
+    inside = apply(inverse(mni_from_native) @ box.affine, np.argwhere(case > 0).astype(float))
+    stripped = extracted(scan.image, scan.grid, mni_from_native)
+    return SyntheticHead(scan.image, stripped, scan.grid, inside, float("nan"))
 
 
 def left_out_errors(icv: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -56,8 +69,11 @@ def main() -> None:
     arguments = parser.parse_args()
     ants_bridge.use_threads(1)
     rows = []
-    for seed, path in enumerate(sorted((arguments.data / "heads").glob("*_dseg.nii.gz"))):
-        rows.append(one_head(path, seed))
+    heads = sorted((arguments.data / "heads").glob("*_dseg.nii.gz"))
+    scans = sorted((arguments.data / "scans").glob("sub-whole*/anat/*_T1w.nii.gz"))
+    for seed, path in enumerate([*heads, *scans]):
+        head = synthetic_head(path, seed) if path in heads else real_head(path)
+        rows.append(one_head(head, path.name.split("_")[0]))
         print(", ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in rows[-1].items()), flush=True)
     table = pd.DataFrame(rows)
     if arguments.out:
@@ -70,8 +86,9 @@ def main() -> None:
         low, high = table[f"low_{axis}"].min(), table[f"high_{axis}"].max()
         inside = "inside" if BOX_MM[k][0] <= low - 0.5 and high + 0.5 <= BOX_MM[k][1] else "OUTSIDE"
         print(f"cerebellar voxels along {axis}: {low:.1f} to {high:.1f} mm, {inside} the box {BOX_MM[k]}")
+    known = table[table.icv_cm3.notna()]
     for kind in ("whole", "stripped"):
-        icv, scale = table.icv_cm3.to_numpy(), 1.0 / table[f"det_{kind}"].to_numpy()
+        icv, scale = known.icv_cm3.to_numpy(), 1.0 / known[f"det_{kind}"].to_numpy()
         errors = left_out_errors(icv, scale)
         slope, intercept = np.polyfit(scale, icv, 1)
         print(
