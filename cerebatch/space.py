@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch import _kernels
+from cerebatch.errors import InstallationError
+
+try:
+    from cerebatch import _kernels
+except ImportError as error:
+    raise InstallationError(
+        f"the compiled kernels: expected beside {__file__}, found none. If that is a source tree, run `make install` "
+        "and start Python from another folder, or use .venv/bin/cerebatch."
+    ) from error
 
 Affine = NDArray[np.float64]
 Volume = NDArray[np.float32]

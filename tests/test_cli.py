@@ -33,15 +33,49 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+BROKEN = {
+    "cut": "truncated",
+    "empty": "0 bytes",
+    "text": "damaged",
+    "nan": "1 NaN or infinite voxels",
+    "flat": "the same value 7 in every voxel",
+    "series": "a series",
+    "formless": "neither sform nor qform",
+    "mirrored": "one of them mirrored",
+    "slab": "too small for a cerebellum",
+    "thick": "voxels of 4.00 x 3.00 x 3.00 mm",
+}
+"""Participants that no run can do -> what the message must say was found."""
+
+
 @pytest.fixture(scope="module")
 def dataset(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two phantoms, and a third whose scan is cut short."""
+    """Two phantoms, and the first of them broken in ten ways."""
     folder = tmp_path_factory.mktemp("dataset") / "bids"
     shutil.copytree(phantoms, folder)
-    broken = folder / "sub-broken/anat/sub-broken_T1w.nii.gz"
-    broken.parent.mkdir(parents=True)
-    whole = (folder / "sub-phantom001/anat/sub-phantom001_T1w.nii.gz").read_bytes()
-    broken.write_bytes(whole[: len(whole) // 2])
+    source = folder / "sub-phantom001/anat/sub-phantom001_T1w.nii.gz"
+    image, content = nib.load(source), source.read_bytes()
+    voxels = np.asanyarray(image.dataobj).astype(np.float32)
+    with_nan = voxels.copy()
+    with_nan[3, 4, 5] = np.nan
+    made = {
+        "nan": nib.Nifti1Image(with_nan, image.affine),
+        "flat": nib.Nifti1Image(np.full_like(voxels, 7), image.affine),
+        "series": nib.Nifti1Image(np.stack([voxels, voxels], axis=3), image.affine),
+        "formless": nib.Nifti1Image(voxels, None),
+        "mirrored": nib.Nifti1Image(voxels, image.affine),
+        "slab": nib.Nifti1Image(voxels[:, :, :10], image.affine),
+        "thick": nib.Nifti1Image(voxels, np.diag([4.0, 3.0, 3.0, 1.0])),
+    }
+    made["mirrored"].set_qform(image.affine @ np.diag([-1.0, 1.0, 1.0, 1.0]), 1)
+    made["mirrored"].set_sform(image.affine, 1)
+    for name in BROKEN:
+        path = folder / f"sub-{name}/anat/sub-{name}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        if name in made:
+            nib.save(made[name], path)
+        else:
+            path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"\x1f\x8bno image"}[name])
     return folder
 
 
@@ -54,12 +88,14 @@ def finished(dataset: Path, labelled_case: Path, tmp_path_factory: pytest.TempPa
     return out, result.stdout
 
 
-def test_a_broken_scan_is_reported_and_stops_nobody_else(finished: tuple[Path, str]) -> None:
+def test_broken_scans_are_told_by_name_and_stop_nobody_else(finished: tuple[Path, str]) -> None:
     out, told = finished
-    assert "2 done, 0 done before, 1 failed, 0 left out" in told
-    assert "failed: sub-broken in prepare" in told
-    assert "sub-broken_T1w.nii.gz" in told
+    assert f"2 done, 0 done before, {len(BROKEN)} failed, 0 left out" in told
     assert "Traceback" not in told
+    for name, found in BROKEN.items():
+        (line,) = (line for line in told.splitlines() if line.startswith(f"failed: sub-{name} in prepare: "))
+        assert f"sub-{name}_T1w.nii.gz" in line
+        assert found in line
     assert {p.name for p in out.glob("sub-*")} == {"sub-phantom001", "sub-phantom002"}
 
 
@@ -131,7 +167,7 @@ def test_a_second_call_does_only_what_is_missing(
     content = lost.read_bytes()
     lost.unlink()
     again = cerebatch("run", dataset, out, "participant", "--labelled-case", labelled_case, *TRIAL)
-    assert "1 done, 1 done before, 1 failed" in again.stdout
+    assert f"1 done, 1 done before, {len(BROKEN)} failed" in again.stdout
     assert lost.read_bytes() == content
     untouched = {p: t for p, t in before.items() if "phantom001" in p.name}
     assert untouched == {p: p.stat().st_mtime_ns for p in untouched}

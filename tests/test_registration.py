@@ -69,7 +69,7 @@ print(register_to_template(made.t1w, made.grid, seed=1, finest_mm=4).mni_from_na
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     first, second = (
-        subprocess.run([sys.executable, "-c", _ONCE], capture_output=True, text=True, check=True).stdout
+        subprocess.run([sys.executable, "-c", _ONCE], capture_output=True, text=True, check=True, cwd="/").stdout
         for _ in range(2)
     )
     assert first == second

@@ -177,7 +177,7 @@ def test_a_label_outside_the_box_is_refused_with_its_share() -> None:
     dseg = np.zeros(GRID.shape, dtype=np.uint8)
     dseg[20, 20, [0, 10, 15, 20]] = 3
     mni_from_map = np.eye(4)
-    mni_from_map[:3, 3] = [0, -60, -40]
+    mni_from_map[:3, 3] = [0, -60, -46]  # the lowest label then lies 1 mm below the box
     with pytest.raises(LabelMapError, match=r"25 % of them outside, up to 1\.0 mm"):
         place._require_inside(Path("map.nii.gz"), dseg, GRID, mni_from_map)
     dseg[20, 20, 0] = 0
