@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    ants_bridge.use_threads(1)
+    ants_bridge.use_one_thread()
     rows = []
     for path in sorted((arguments.data / "scans").glob("sub-whole*/anat/*_T1w.nii.gz")):
         image = nib.load(path)

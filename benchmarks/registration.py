@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    ants_bridge.use_threads(1)
+    ants_bridge.use_one_thread()
     rows = []
     heads = sorted((arguments.data / "heads").glob("*_dseg.nii.gz"))
     scans = sorted((arguments.data / "scans").glob("sub-whole*/anat/*_T1w.nii.gz"))

@@ -34,13 +34,14 @@ def main() -> None:
         labelled_case = folder / "case.nii.gz"
         write_image(labelled_case, *template_case(1.0), "MNI")
         steps = {
-            "prepare": prepare(case.t1w, prepared, threads=threads),
+            "prepare": prepare(case.t1w, prepared),
             "segment": segment(labelled_case, segmented, threads=threads),
             "measure": measure(
                 case, prepared, segmented, measured, provenance={"Method": "benchmark"}, threads=threads
             ),
         }
-    print(f"{case.name}, {threads} threads\n\n| stage | step | seconds | peak memory, MB |\n|---|---|---|---|")
+    print(f"{case.name}: ANTs on one thread, kernels on {threads}\n")
+    print("| stage | step | seconds | peak memory, MB |\n|---|---|---|---|")
     for stage, done in steps.items():
         for step in done:
             memory = "n/a" if step.peak_mb is None else f"{step.peak_mb:.0f}"

@@ -25,20 +25,23 @@ _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _BIAS_VOXEL_MM = 5.0
 
 
-def use_threads(threads: int) -> None:
-    """Set the threads of ANTs in this process; ITK reads the number once, at its first use.
+def use_one_thread() -> None:
+    """Let ANTs run on one thread; ITK reads the number once a process, at its first use.
+
+    On more, its denoising gives other bytes each time, and now and then its registration. Cores are put to use
+    by running cases side by side.
 
     Raises
     ------
     SettingsError
-        ANTs already runs in this process with another number.
+        ANTs already runs in this process on more threads.
     """
-    if "ants" in sys.modules and os.environ.get(_THREADS) != str(threads):
+    if "ants" in sys.modules and os.environ.get(_THREADS) != "1":
         raise SettingsError(
-            f"threads: expected {os.environ.get(_THREADS, 'the default')}, with which ANTs already runs in this "
-            f"process, found {threads}. Start a new process, or set {_THREADS}={threads} before ANTs is imported."
+            f"ANTs: expected one thread, found {os.environ.get(_THREADS, 'the default number')} in use in this "
+            f"process. Start a new one, or set {_THREADS}=1 before ANTs is imported."
         )
-    os.environ[_THREADS] = str(threads)
+    os.environ[_THREADS] = "1"
 
 
 def to_ants(image: NDArray[Any], grid: Grid) -> Any:

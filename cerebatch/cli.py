@@ -75,7 +75,7 @@ def run(
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
     resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
     profile: Annotated[str, typer.Option(help="Where to run: local, serial, or the path of a YAML file.")] = "local",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of one case.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one case in the kernels; ANTs takes one.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:

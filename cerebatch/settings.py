@@ -28,7 +28,7 @@ class RunSettings(BaseModel):
     seed : int
         Seed of everything that draws numbers.
     threads : int
-        Threads of one case. With another number the last bits of the outputs may differ.
+        Threads of one case in our own kernels; the outputs do not depend on it. ANTs runs on one, always.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

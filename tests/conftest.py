@@ -9,7 +9,7 @@ from cerebatch import ants_bridge
 from cerebatch.phantom import write_cohort
 
 # ITK reads its thread count once a process; all tests share one.
-ants_bridge.use_threads(1)
+ants_bridge.use_one_thread()
 
 
 @pytest.fixture(scope="session")

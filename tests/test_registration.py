@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from cerebatch import ants_bridge
-from cerebatch.errors import RegistrationError, SettingsError
+from cerebatch.errors import RegistrationError
 from cerebatch.phantom import Phantom, person
 from cerebatch.registration import register_to_template
 from cerebatch.space import Affine, Grid, apply
@@ -61,7 +60,7 @@ import numpy as np
 from cerebatch import ants_bridge
 from cerebatch.phantom import person
 from cerebatch.registration import register_to_template
-ants_bridge.use_threads(1)
+ants_bridge.use_one_thread()
 made = person(5, resolution_mm=3.0)
 print(register_to_template(made.t1w, made.grid, seed=1, finest_mm=4).mni_from_native.tobytes().hex())
 """
@@ -76,9 +75,15 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     assert len(first.strip()) == 2 * 16 * 8
 
 
-def test_a_second_thread_count_in_one_process_is_refused() -> None:
-    import ants  # noqa: F401
+_AFTER_ANTS = """
+import os
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "2"
+import ants
+from cerebatch import ants_bridge
+ants_bridge.use_one_thread()
+"""
 
-    with pytest.raises(SettingsError, match="already runs in this process"):
-        ants_bridge.use_threads(7)
-    ants_bridge.use_threads(1)
+
+def test_ants_on_more_threads_is_refused_for_its_bytes_would_differ() -> None:
+    result = subprocess.run([sys.executable, "-c", _AFTER_ANTS], capture_output=True, text=True, check=False, cwd="/")
+    assert "SettingsError: ANTs: expected one thread, found 2 in use" in result.stderr

@@ -134,7 +134,7 @@ def plan(job: Job) -> list[Stage]:
     prepared = Stage(
         "prepare", prepare.VERSION, scans, at | {"seed": settings.seed}, job.scratch / "prepare",
         lambda folder: prepare.prepare(
-            case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, threads=settings.threads
+            case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed
         ),
     )  # fmt: skip
     segmented = Stage(

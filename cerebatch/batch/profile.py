@@ -32,7 +32,7 @@ class Profile(BaseModel):
 
     kind: Literal["serial", "local"]
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    memory_gb: float = Field(default=2.5, gt=0)
+    memory_gb: float = Field(default=1.5, gt=0)
 
     def cases_at_once(self, threads: int) -> int:
         """Number of workers for cases of so many threads."""

@@ -73,8 +73,6 @@ class PlacedCase:
 def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float) -> PlacedCase:
     """Place a lobule map in the cerebellum box.
 
-    Takes one thread of ANTs for the whole process: on two, a registration does not repeat itself.
-
     Parameters
     ----------
     map_path : Path
@@ -96,7 +94,7 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     RegistrationError
         The two templates did not come to lie on each other.
     SettingsError
-        ANTs already runs in this process on another number of threads.
+        ANTs already runs in this process on more than one thread.
     """
     codes, map_grid = read_codes(map_path)
     dseg, dropped = labels.from_cobralab(codes)

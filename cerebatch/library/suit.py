@@ -94,7 +94,7 @@ def register_suit(t1w: space.Volume, t1w_grid: space.Grid, suit: space.LabelMap,
     RegistrationError
         The affine is further from the identity than the two templates are.
     """
-    ants_bridge.use_threads(1)
+    ants_bridge.use_one_thread()
     corners_mm = space.cerebellum_box(1.0).corners_mm()
     fixed, whole = template.t1w(1)
     slices = whole.cropped_around(corners_mm)

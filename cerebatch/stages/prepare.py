@@ -76,9 +76,7 @@ class Prepared(BaseModel):
         return cls.model_validate_json((folder / "prepared.json").read_bytes())
 
 
-def prepare(
-    t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: float = 1.0, seed: int = 1, threads: int = 1
-) -> list[Step]:
+def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: float = 1.0, seed: int = 1) -> list[Step]:
     """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, and ``prepared.json``.
 
     Parameters
@@ -90,8 +88,6 @@ def prepare(
     resolution : float
         Edge of the MNI grid in millimetres.
     seed : int
-    threads : int
-        Threads of ANTs.
 
     Returns
     -------
@@ -105,7 +101,7 @@ def prepare(
     StageError
         A step gave what cannot be trusted.
     """
-    ants_bridge.use_threads(threads)
+    ants_bridge.use_one_thread()
     log = StepLog()
     with log.step("read"):
         scan = read_scan(t1w)
