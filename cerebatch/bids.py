@@ -14,9 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cerebatch.errors import DatasetError, SettingsError
-from cerebatch.participants import MISSING as MISSING
-from cerebatch.participants import OLDEST as OLDEST
-from cerebatch.participants import SEXES as SEXES
 from cerebatch.participants import natural, parse_age, parse_sex, read_participants, read_session
 from cerebatch.scan import EXTENSIONS
 
@@ -302,7 +299,7 @@ def _case(
 
 def _reason(error: DatasetError | OSError) -> str:
     if isinstance(error, DatasetError):
-        return f"Expected {error.expected}, found {error.found}. {error.do}"
+        return error.reason
     return f"The folder cannot be read ({error.strerror}). Ask its owner for read permission."
 
 

@@ -45,6 +45,11 @@ class InputError(CerebatchError):
         self.do = do
         super().__init__(f"{path}: expected {expected}, found {found}. {do}")
 
+    @property
+    def reason(self) -> str:
+        """The message without the path, as sentences."""
+        return f"Expected {self.expected}, found {self.found}. {self.do}"
+
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel from worker processes to the driver; keyword-only arguments need help.
         return _rebuild, (type(self), self.path, self.expected, self.found, self.do)

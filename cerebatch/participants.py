@@ -67,7 +67,7 @@ def read_session(folder: Path, session: str) -> tuple[Row, list[str]]:
     try:
         rows, warnings = _read_table(path, "session_id", "ses")
     except DatasetError as error:
-        return {}, [f"{path.name} is not used: Expected {error.expected}, found {error.found}. {error.do}"]
+        return {}, [f"{path.name} is not used: {error.reason}"]
     return rows.get(session, {}), warnings
 
 

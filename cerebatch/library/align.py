@@ -95,7 +95,7 @@ def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Gr
         moving_from_fixed = moving_from_fixed @ step
         if np.abs(space.apply(step, corners_mm) - corners_mm).max() < 0.01:
             break
-    return np.linalg.inv(moving_from_fixed).astype(np.float64)
+    return space.inverse(moving_from_fixed)
 
 
 def _smoothed(merged: space.LabelMap, grid: space.Grid) -> list[space.Volume]:

@@ -105,7 +105,7 @@ def person(seed: int, *, resolution_mm: float = 1.0, skull: bool = True, t2: boo
     """
     anatomy, scanner = (np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(2))
     native_from_mni = _drawn_pose(anatomy)
-    mni_from_native: space.Affine = np.linalg.inv(native_from_mni).astype(np.float64)
+    mni_from_native: space.Affine = space.inverse(native_from_mni)
     shape = Waves.drawn(anatomy, count=8, length_mm=(110, 200), sd=[0.9, 0.9, 0.9])
     bias = Waves.drawn(scanner, count=4, length_mm=(200, 400), sd=[scanner.uniform(0.03, 0.1)])
     orientation = ORIENTATIONS[scanner.integers(len(ORIENTATIONS))]
