@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo-out
 PROOF := proof-out
+# ANTs runs on one thread, so two files of tests at a time fill two cores.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # Real scans and maps are never in the repository; without them the tests that need them are skipped.
 CEREBATCH_DATA ?= $(abspath $(wildcard ../shared/data))
@@ -49,11 +51,11 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 # What a machine without real data sees.
 test-without-data: install
-	CEREBATCH_DATA= CEREBATCH_REQUIRE= $(BIN)/pytest -m 'not slow'
+	CEREBATCH_DATA= CEREBATCH_REQUIRE= $(PYTEST) -m 'not slow'
 
 # Minutes to hours; results are recorded in docs/proofs.md.
 proof-foundation: install
