@@ -99,6 +99,11 @@ class Grid:
         )
         return x, y, z
 
+    def holds(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether points (N, 3) of the grid's frame lie inside one of its voxels, shape (N,)."""
+        index = apply(inverse(self.affine), points_mm)
+        return np.asarray(np.all((index >= -0.5) & (index <= np.array(self.shape) - 0.5), axis=1))
+
     def block(self, slices: tuple[slice, slice, slice]) -> Grid:
         """The grid of ``array[slices]``."""
         start = np.eye(4)

@@ -80,6 +80,19 @@ def dataset(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def cut_below(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom whose scan ends in the middle of the cerebellum."""
+    folder = tmp_path_factory.mktemp("cut") / "bids"
+    path = folder / "sub-low/anat/sub-low_T1w.nii.gz"
+    path.parent.mkdir(parents=True)
+    image = nib.as_closest_canonical(nib.load(phantoms / "sub-phantom001/anat/sub-phantom001_T1w.nii.gz"))
+    truth = phantoms / "derivatives/phantom-truth/sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.nii.gz"
+    labelled = np.argwhere(np.asanyarray(nib.as_closest_canonical(nib.load(truth)).dataobj) > 0)
+    nib.save(image.slicer[:, :, int(np.median(labelled[:, 2])) :], path)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def finished(dataset: Path, labelled_case: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Output folder and standard output of a run over the dataset."""
     out = tmp_path_factory.mktemp("out") / "derivatives"
@@ -156,6 +169,17 @@ def test_a_sidecar_tells_method_settings_versions_and_warnings(finished: tuple[P
     assert sidecar["SoftwareVersions"]["cerebatch"]
     assert any("coarse" in warning for warning in sidecar["Warnings"])
     assert sidecar["ICV"]["VolumeCM3"] > 1000
+
+
+def test_a_field_of_view_that_cuts_the_cerebellum_is_warned_of(
+    cut_below: Path, labelled_case: Path, tmp_path: Path
+) -> None:
+    result = cerebatch("run", cut_below, tmp_path, "participant", "--labelled-case", labelled_case, *TRIAL)
+    assert result.returncode == 0, result.stdout + result.stderr
+    sidecar = json.loads((tmp_path / "sub-low/anat/sub-low_seg-lobules_dseg.json").read_text())
+    (warning,) = (text for text in sidecar["Warnings"] if "cuts the cerebellum" in text)
+    share = int(warning.split("%")[0].split()[-1])
+    assert 30 < share < 70
 
 
 def test_a_second_call_does_only_what_is_missing(

@@ -13,12 +13,24 @@ from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.report.figures import draw_lobules, draw_registration
 from cerebatch.scan import read_scan
-from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Affine, LabelMap, cerebellum_box, inverse, resample_labels
+from cerebatch.space import (
+    RESOLUTIONS,
+    TEMPLATE_SPACE,
+    Affine,
+    LabelMap,
+    apply,
+    cerebellum_box,
+    inverse,
+    resample_labels,
+)
 from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
 
 VERSION = 1
+
+_UNSEEN_SHARE = 0.01
+"""Share of the labels outside the field of view from which on it is worth a warning."""
 
 _CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2w")
 
@@ -66,7 +78,8 @@ def measure(
     with log.step("label maps"):
         dseg: LabelMap = np.asarray(nib.load(segmented / "dseg.nii.gz").dataobj, dtype=np.uint8)
         native = resample_labels(dseg, box, found.stored_grid, found.affine, threads)
-        sidecar = _sidecar(case, found, provenance, resolution)
+        warnings = [*case.warnings, *found.warnings, *_unseen(dseg, found, resolution)]
+        sidecar = _sidecar(case, found, provenance, resolution, warnings)
         for entities, voxels, grid, frame in (({}, native, found.stored_grid, "native"), (on_mni, dseg, box, "MNI")):
             write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
             write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
@@ -102,7 +115,22 @@ def measure(
     return log.steps
 
 
-def _sidecar(case: Case, found: Prepared, provenance: dict[str, Any], resolution: float) -> dict[str, Any]:
+def _unseen(dseg: LabelMap, found: Prepared, resolution: float) -> list[str]:
+    """A warning where the field of view cuts the cerebellum."""
+    native_from_index = inverse(found.affine) @ cerebellum_box(resolution).affine
+    labelled = apply(native_from_index, np.argwhere(dseg > 0).astype(float))
+    share = float(np.mean(~found.stored_grid.holds(labelled)))
+    if share < _UNSEEN_SHARE:
+        return []
+    return [
+        f"The field of view cuts the cerebellum: {100 * share:.0f}% of the labels lie outside the scan. They count in "
+        "volume_cm3, though nobody saw them."
+    ]
+
+
+def _sidecar(
+    case: Case, found: Prepared, provenance: dict[str, Any], resolution: float, warnings: list[str]
+) -> dict[str, Any]:
     return {
         "Sources": [f"bids:raw:{(case.folder / path.name).as_posix()}" for path in (case.t1w, case.t2w) if path],
         **provenance,
@@ -112,7 +140,7 @@ def _sidecar(case: Case, found: Prepared, provenance: dict[str, Any], resolution
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
         "ICV": _icv(found.affine),
-        "Warnings": [*case.warnings, *found.warnings],
+        "Warnings": warnings,
     }
 
 

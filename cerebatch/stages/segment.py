@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
 from cerebatch.files import write_image
 from cerebatch.labelmaps import read_dseg
-from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_box, inverse, resample_labels
+from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_box, resample_labels
 from cerebatch.steps import Step, StepLog
 
 VERSION = 1
@@ -63,7 +62,7 @@ def read_labelled_case(path: Path) -> tuple[LabelMap, Grid]:
     """
     dseg, grid = read_dseg(path)
     labelled = np.argwhere(dseg > 0)
-    outside = _outside_box(labelled, grid)
+    outside = int(np.sum(~cerebellum_box(1.0).holds(apply(grid.affine, labelled.astype(float)))))
     if outside:
         raise LabelMapError(
             path,
@@ -72,9 +71,3 @@ def read_labelled_case(path: Path) -> tuple[LabelMap, Grid]:
             do=f"The map must be in {TEMPLATE_SPACE}; `cerebatch library place` brings it there.",
         )
     return dseg, grid
-
-
-def _outside_box(labelled: NDArray[np.int64], grid: Grid) -> int:
-    box = cerebellum_box(1.0)
-    at = apply(inverse(box.affine) @ grid.affine, labelled.astype(float))
-    return int(np.sum(np.any((at < -0.5) | (at > np.array(box.shape) - 0.5), axis=1)))
