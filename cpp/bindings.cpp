@@ -1,4 +1,4 @@
-// Python sees the kernels here and nowhere else: arguments are checked, the GIL is released, the kernel runs.
+// Python sees the kernels here and in fusion_bindings.cpp: arguments are checked, the GIL is released, the kernel runs.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cerebatch/resample_labels.hpp"
+#include "fusion_bindings.hpp"
 
 namespace py = pybind11;
 
@@ -56,4 +57,5 @@ PYBIND11_MODULE(_kernels, m) {
     m.def("resample_labels", &resample_labels, py::arg("source").noconvert(), py::arg("matrix"),
           py::arg("target_shape"), py::arg("threads"),
           "Label map on another grid by linear vote; `matrix` (3, 4) maps target to source voxel indices.");
+    bind_fusion(m);
 }
