@@ -14,7 +14,7 @@ from cerebatch.files import write_image
 from cerebatch.phantom import template_case
 from cerebatch.stages.measure import measure
 from cerebatch.stages.prepare import prepare
-from cerebatch.stages.segment import segment
+from cerebatch.stages.segment import segment_by_case
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         write_image(labelled_case, *template_case(1.0), "MNI")
         steps = {
             "prepare": prepare(case.t1w, prepared),
-            "segment": segment(labelled_case, segmented, threads=threads),
+            "segment": segment_by_case(labelled_case, segmented, threads=threads),
             "measure": measure(
                 case, prepared, segmented, measured, provenance={"Method": "benchmark"}, threads=threads
             ),

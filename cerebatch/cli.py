@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cerebatch.errors import CerebatchError, InputError, SettingsError
+from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import Job, Outcome
@@ -64,9 +64,10 @@ def run(
     bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset with T1w images.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the derivatives go.")],
     level: Annotated[Level, typer.Argument(help="Level of analysis.")],
+    library: Annotated[Path | None, typer.Option(help="Library of labelled cases: an atlas of each scan.")] = None,
     labelled_case: Annotated[
         Path | None,
-        typer.Option(help="Label map on the template that is carried over to every scan."),
+        typer.Option(help="Without a library: a label map on the template, carried over to every scan."),
     ] = None,
     participant_label: Annotated[list[str] | None, typer.Option(help="Only this participant; repeatable.")] = None,
     session_label: Annotated[list[str] | None, typer.Option(help="Only this session; repeatable.")] = None,
@@ -84,12 +85,13 @@ def run(
     from cerebatch.batch.profile import load_profile
     from cerebatch.bids import find_cases, parse_filters
     from cerebatch.settings import RunSettings
-    from cerebatch.stages.segment import read_labelled_case
 
-    if labelled_case is None:
+    if (library is None) == (labelled_case is None):
         raise SettingsError(
-            "--labelled-case: expected a label map on the template, found none. `cerebatch library place` makes one "
-            "from a published lobule map; `cerebatch simulate` writes that of the phantom."
+            "--library or --labelled-case: expected one of the two, found "
+            f"{'neither' if library is None else 'both'}. `cerebatch library build` makes a library from published "
+            "lobule maps, `cerebatch library place` a single labelled case; `cerebatch simulate` writes that of the "
+            "phantom."
         )
     place = load_profile(profile)
     cohort = find_cases(
@@ -98,10 +100,11 @@ def run(
         sessions=session_label or (),
         filters=parse_filters(bids_filter or ()),
     )
-    read_labelled_case(labelled_case)
+    _check_labels(library, labelled_case, float(resolution.value))
     settings = RunSettings(
         resolution=float(resolution.value),
-        labelled_case=labelled_case.resolve(),
+        library=library.resolve() if library else None,
+        labelled_case=labelled_case.resolve() if labelled_case else None,
         seed=seed,
         threads=threads,
     )
@@ -119,6 +122,25 @@ def run(
     _tell_end(outcomes, cohort, out, console)
     if cohort.problems or any(outcome.status == "failed" for outcome in outcomes):
         raise typer.Exit(SOME_FAILED)
+
+
+def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:
+    """Refuse now what would fail every case."""
+    if labelled_case is not None:
+        from cerebatch.stages.segment import read_labelled_case
+
+        read_labelled_case(labelled_case)
+    if library is not None:
+        from cerebatch.library.store import open_library
+
+        found = open_library(library).resolution
+        if found != resolution:
+            raise LibraryError(
+                library,
+                expected=f"a library of {resolution} mm",
+                found=f"one of {found} mm",
+                do=f"Run with --resolution {found}, or build a library of {resolution} mm.",
+            )
 
 
 @app.command()
@@ -148,6 +170,51 @@ def simulate(
 
     write_cohort(out_bids, people, seed, resolution_mm=voxel_size, skull=skull, t2=t2w)
     print(f"{people} phantoms (made up, not people) in {out_bids}, their truth in derivatives/phantom-truth")
+
+
+@library_app.command()
+def build(
+    out: Annotated[Path, typer.Argument(help="Library to make, .zarr; an unfinished one is gone on with.")],
+    lobules: Annotated[Path, typer.Option(help="Folder of lobule maps (CoBrALab codes, *.nii.gz).")],
+    heads: Annotated[Path, typer.Option(help="Folder of whole-head label maps (SynthSeg's codes, *.nii.gz).")],
+    scans: Annotated[
+        Path | None, typer.Option(help="Folder of the maps' own scans: MAP_T1w.nii.gz and MAP_T2w.nii.gz.")
+    ] = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="Pairs of map and head. [default: all]")] = None,
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm.")] = Resolution.one,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the heads' registration.")] = 1,
+    processes: Annotated[int | None, typer.Option(min=1, help="Cases at a time. [default: cores]")] = None,
+) -> None:
+    """Make labelled cases: each lobule map in each head, and the mirrored twins."""
+    from cerebatch.batch.profile import usable_cores
+    from cerebatch.library.build import Plan, label_maps
+    from cerebatch.library.build import build as build_library
+
+    plan = Plan(label_maps(lobules), label_maps(heads), scans, cases, float(resolution.value), seed)
+    build_library(out, plan, processes=processes or usable_cores(), tell=lambda line: print(line, flush=True))
+    info(out)
+
+
+@library_app.command()
+def info(library: Annotated[Path, typer.Argument(help="A finished library.")]) -> None:
+    """Tell what a library holds."""
+    from cerebatch.library.store import info as describe
+
+    for name, value in describe(library).items():
+        print(f"{name}: {value}")
+
+
+@library_app.command()
+def verify(library: Annotated[Path, typer.Argument(help="A finished library.")]) -> None:
+    """Read every case and tell what is wrong with it; exit status 1 if anything is."""
+    from cerebatch.library.verify import verify as find_problems
+
+    problems = find_problems(library)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise typer.Exit(SOME_FAILED)
+    print("every case is as it was written")
 
 
 @library_app.command()

@@ -7,7 +7,8 @@ CerebatchError
 │   │   ├── ScanGeometryError       axes, orientation, voxel size or field of view
 │   │   └── ScanVoxelError          the values of the voxels
 │   ├── DatasetError        a BIDS dataset, its participants or filters
-│   └── LabelMapError       a label map outside the protocol or outside the box
+│   ├── LabelMapError       a label map outside the protocol or outside the box
+│   └── LibraryError        a library of labelled cases cannot be used
 ├── SettingsError           settings that contradict each other or the machine
 ├── StageError              a stage ran and what it made cannot be trusted
 │   └── RegistrationError   an affine that no head can have
@@ -81,6 +82,10 @@ class DatasetError(InputError):
 
 class LabelMapError(InputError):
     """A label map holds codes outside the protocol or voxels outside the box."""
+
+
+class LibraryError(InputError):
+    """A library of labelled cases cannot be used."""
 
 
 class SettingsError(CerebatchError):

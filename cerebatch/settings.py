@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cerebatch.space import RESOLUTIONS
 
@@ -23,8 +23,10 @@ class RunSettings(BaseModel):
     ----------
     resolution : {1.0, 0.5, 4.0}
         Edge of the MNI grid in millimetres. 4.0 is for trials of scale and marked so in every output.
-    labelled_case : Path
-        Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan.
+    library : Path or None
+        Library of labelled cases that an atlas of each scan is made from.
+    labelled_case : Path or None
+        Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan. One of the two.
     seed : int
         Seed of everything that draws numbers.
     threads : int
@@ -34,6 +36,13 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     resolution: Annotated[float, AfterValidator(_known)] = 1.0
-    labelled_case: Path
+    library: Path | None = None
+    labelled_case: Path | None = None
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source_of_labels(self) -> Self:
+        if (self.library is None) == (self.labelled_case is None):
+            raise ValueError("expected a library or a labelled case, one of the two")
+        return self

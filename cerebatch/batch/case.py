@@ -1,4 +1,4 @@
-"""The way of one case: prepare, segment, measure; what is done already is not done again."""
+"""The way of one case: prepare, atlas, segment, measure; what is done already is not done again."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from cerebatch.batch.records import (
 )
 from cerebatch.bids import Case
 from cerebatch.errors import CerebatchError, UnreadableScanError
+from cerebatch.library.store import open_library
 from cerebatch.settings import RunSettings
-from cerebatch.stages import measure, prepare, segment
+from cerebatch.stages import atlas, measure, prepare, segment
 from cerebatch.steps import Step
 
-SOFTWARE = ("cerebatch", "antspyx", "nibabel", "nilearn", "numpy", "scipy")
+SOFTWARE = ("cerebatch", "antspyx", "nibabel", "nilearn", "numpy", "picsl-greedy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -128,29 +129,52 @@ def plan(job: Job) -> list[Stage]:
     for role, path in (("T1w", case.t1w), ("T2w", case.t2w)):
         if path is not None:
             scans[role] = _stamp(path, known.get(role))
-    labelled = _stamp(settings.labelled_case, known.get("labelled_case"))
     at = {"resolution": settings.resolution}
-
     prepared = Stage(
         "prepare", prepare.VERSION, scans, at | {"seed": settings.seed}, job.scratch / "prepare",
         lambda folder: prepare.prepare(
             case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed
         ),
     )  # fmt: skip
-    segmented = Stage(
-        "segment", segment.VERSION, {"prepare": prepared.key, "labelled_case": labelled}, at, job.scratch / "segment",
-        lambda folder: segment.segment(
-            settings.labelled_case, folder, resolution=settings.resolution, threads=settings.threads
-        ),
-    )  # fmt: skip
+    labelled, origin = _labelled(job, prepared, known)
+    segmented = labelled[-1]
     measured = Stage(
         "measure", measure.VERSION, {"segment": segmented.key}, at, (job.out_dir / case.folder).parent,
         lambda folder: measure.measure(
             case, prepared.folder, segmented.folder, folder,
-            provenance=_provenance(settings, labelled), resolution=settings.resolution, threads=settings.threads,
+            provenance=_provenance(settings, origin), resolution=settings.resolution, threads=settings.threads,
         ),
     )  # fmt: skip
-    return [prepared, segmented, measured]
+    return [prepared, *labelled, measured]
+
+
+def _labelled(job: Job, prepared: Stage, known: dict[str, FileStamp]) -> tuple[list[Stage], dict[str, Any]]:
+    """The stages that give a prepared scan its labels, the last being `segment`, and where these come from."""
+    settings, folder = job.settings, job.scratch / "segment"
+    at = {"resolution": settings.resolution}
+    if settings.library is not None:
+        library = settings.library
+        digest = open_library(library).digest
+        made = Stage(
+            "atlas", atlas.VERSION, {"prepare": prepared.key, "library": digest}, at, job.scratch / "atlas",
+            lambda folder: atlas.atlas(library, prepared.folder, folder, threads=settings.threads),
+        )  # fmt: skip
+        segmented = Stage(
+            "segment", segment.VERSION, {"atlas": made.key}, {}, folder,
+            lambda folder: segment.segment_by_atlas(made.folder, folder),
+        )  # fmt: skip
+        return [made, segmented], {"Method": segment.ATLAS, "Library": {"Name": library.name, "Digest": digest}}
+    case = settings.labelled_case
+    assert case is not None  # RunSettings saw to it
+    stamp = _stamp(case, known.get("labelled_case"))
+    segmented = Stage(
+        "segment", segment.VERSION, {"prepare": prepared.key, "labelled_case": stamp}, at, folder,
+        lambda folder: segment.segment_by_case(
+            case, folder, resolution=settings.resolution, threads=settings.threads
+        ),
+    )  # fmt: skip
+    origin = {"Method": segment.SINGLE_CASE, "LabelledCase": {"File": case.name, "SHA256": stamp.sha256}}
+    return [segmented], origin
 
 
 def missing(job: Job, stages: list[Stage]) -> list[Stage]:
@@ -249,10 +273,9 @@ def _stamp(path: Path, known: FileStamp | None) -> FileStamp:
         ) from error
 
 
-def _provenance(settings: RunSettings, labelled_case: FileStamp) -> dict[str, Any]:
+def _provenance(settings: RunSettings, origin: dict[str, Any]) -> dict[str, Any]:
     return {
-        "Method": segment.METHOD,
-        "LabelledCase": {"File": settings.labelled_case.name, "SHA256": labelled_case.sha256},
+        **origin,
         "Settings": {"resolution": settings.resolution, "seed": settings.seed},
         "SoftwareVersions": {name: version(name) for name in SOFTWARE},
     }

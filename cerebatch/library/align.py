@@ -1,4 +1,4 @@
-"""The affine between two maps of the shared structures: first by their centroids, then by their overlap."""
+"""The affine between two maps of the same structures: first by their centroids, then by their overlap."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import space
-from cerebatch.library.suit import FISSURE_MM, WHITE_MATTER
+
+SMOOTHING_MM = 2.0
+"""Sigma of the structures whose overlap is sought: the width of a fissure."""
 
 
-def centroids(merged: space.LabelMap, grid: space.Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre and size of each structure of `suit.SHARED`.
+def centroids(
+    dseg: space.LabelMap, grid: space.Grid, structures: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre and size of each structure.
 
     Parameters
     ----------
-    merged : (X, Y, Z) uint8
-        Codes of `suit.SHARED` on `grid`, each of them present.
+    dseg : (X, Y, Z) uint8
+        Codes 1 to `structures` are present on `grid`; others are ignored.
     grid : Grid
+    structures : int
 
     Returns
     -------
-    centres_mm : (20, 3) float
+    centres_mm : (structures, 3) float
         In the grid's frame.
-    volumes_mm3 : (20,) float
+    volumes_mm3 : (structures,) float
     """
-    index = np.nonzero(merged)
-    codes = merged[index]
-    counts = np.bincount(codes, minlength=WHITE_MATTER)[1:WHITE_MATTER]
-    sums = [np.bincount(codes, weights=axis, minlength=WHITE_MATTER)[1:WHITE_MATTER] for axis in index]
+    index = np.nonzero(dseg)
+    codes, end = dseg[index], structures + 1
+    counts = np.bincount(codes, minlength=end)[1:end]
+    sums = [np.bincount(codes, weights=axis, minlength=end)[1:end] for axis in index]
     centres_mm = space.apply(grid.affine, np.stack(sums, axis=1) / counts[:, None])
     return centres_mm, counts * np.float64(grid.voxel_volume_mm3)
 
@@ -55,8 +60,30 @@ def fit_affine(source: NDArray[np.float64], target: NDArray[np.float64], weights
     return target_from_source
 
 
-def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Grid) -> space.Affine:
-    """The affine that brings the shared structures of two maps to overlap, from nearby.
+def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64], scale: float) -> space.Affine:
+    """The rotation and translation that take scaled points to points with the least squared distance (Kabsch 1976).
+
+    Parameters
+    ----------
+    source, target : (N, 3) float
+        At least three pairs that do not lie on one line.
+    scale : float
+
+    Returns
+    -------
+    target_from_source : (4, 4) float
+    """
+    here, there = source.mean(axis=0), target.mean(axis=0)
+    u, _, vt = np.linalg.svd((source - here).T @ (target - there))
+    turn = vt.T @ np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))]) @ u.T
+    target_from_source = np.eye(4)
+    target_from_source[:3, :3] = scale * turn
+    target_from_source[:3, 3] = there - scale * turn @ here
+    return target_from_source
+
+
+def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Grid, structures: int) -> space.Affine:
+    """The affine that brings the structures of two maps to overlap, from nearby.
 
     Gauss-Newton on the squared differences of the smoothed structures, with the mean of both gradients
     for the Jacobian, which widens its reach (Malis 2004, ICRA, 1843-1848).
@@ -64,8 +91,9 @@ def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Gr
     Parameters
     ----------
     moving, fixed : (X, Y, Z) uint8
-        Codes of `suit.SHARED` on `grid`, a few millimetres apart.
+        Codes 1 to `structures` on `grid`, a few millimetres apart; others are ignored.
     grid : Grid
+    structures : int
 
     Returns
     -------
@@ -74,7 +102,7 @@ def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Gr
     """
     x, y, z = ((n + 1) // 2 for n in grid.shape)
     coarse = space.Grid((x, y, z), grid.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
-    sources, targets = _smoothed(moving, grid), _smoothed(fixed, grid)
+    sources, targets = _smoothed(moving, grid, structures), _smoothed(fixed, grid, structures)
     slopes = [_gradient(target, coarse) for target in targets]
     points = space.apply(coarse.affine, np.indices(coarse.shape).reshape(3, -1).T.astype(np.float64))
     homogeneous = np.column_stack([points, np.ones(len(points))]).T
@@ -98,12 +126,12 @@ def overlap_affine(moving: space.LabelMap, fixed: space.LabelMap, grid: space.Gr
     return space.inverse(moving_from_fixed)
 
 
-def _smoothed(merged: space.LabelMap, grid: space.Grid) -> list[space.Volume]:
-    """Structures of `suit.SHARED`, smoothed by the width of a fissure, at every second voxel."""
-    sigma = FISSURE_MM / grid.voxel_sizes_mm
+def _smoothed(dseg: space.LabelMap, grid: space.Grid, structures: int) -> list[space.Volume]:
+    """The structures smoothed, at every second voxel."""
+    sigma = SMOOTHING_MM / grid.voxel_sizes_mm
     return [
-        ndimage.gaussian_filter((merged == code).astype(np.float32), sigma)[::2, ::2, ::2]
-        for code in range(1, WHITE_MATTER)
+        ndimage.gaussian_filter((dseg == code).astype(np.float32), sigma)[::2, ::2, ::2]
+        for code in range(1, structures + 1)
     ]
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from numpy.typing import NDArray
 
 from cerebatch import files, labels, space
 from cerebatch.errors import InputError, LabelMapError, UnreadableScanError
+from cerebatch.evaluation.overlap import dice
 from cerebatch.labelmaps import read_codes
 from cerebatch.library.align import centroids, fit_affine, overlap_affine
+from cerebatch.library.blocks import FINE_MM, majority
 from cerebatch.library.suit import (
     SHARED,
     WHITE_MATTER,
@@ -28,9 +29,6 @@ from cerebatch.library.suit import (
     register_suit,
     require_suit,
 )
-
-FINE_MM = 0.25
-"""Voxel edge of the grid that shares of a box voxel are counted on; the maps have 0.3 mm."""
 
 LICENCE = (
     "The lobule maps are CC BY-NC-SA 4.0 (CoBrALab/atlases), the SUIT parcellation is CC BY-NC 3.0 "
@@ -109,11 +107,11 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     work = space.cerebellum_box(1.0)
     reference = close_fissures(merge_suit(space.resample_labels(suit, suit_grid, work, suit_from_mni), work), work)
 
-    here, volumes_mm3 = centroids(moving, map_grid)
-    there, _ = centroids(reference, work)
+    here, volumes_mm3 = centroids(moving, map_grid, len(SHARED))
+    there, _ = centroids(reference, work, len(SHARED))
     start = fit_affine(here, there, np.sqrt(volumes_mm3))
     started = space.resample_labels(moving, map_grid, work, space.inverse(start))
-    mni_from_map = overlap_affine(close_fissures(started, work), reference, work) @ start
+    mni_from_map = overlap_affine(close_fissures(started, work), reference, work, len(SHARED)) @ start
     _require_plausible(map_path, mni_from_map)
     margin_mm = _require_inside(map_path, dseg, map_grid, mni_from_map)
 
@@ -158,25 +156,6 @@ def write_case(placed: PlacedCase, out_path: Path) -> None:
     files.write_json(out_path.with_name(out_path.name.removesuffix(".nii.gz") + ".json"), sidecar)
 
 
-def majority(dseg: space.LabelMap, factor: int) -> space.LabelMap:
-    """The most frequent label of each block of voxels; ties go to the smaller code.
-
-    Parameters
-    ----------
-    dseg : (X, Y, Z) uint8
-        Every side a multiple of `factor`.
-    factor : int
-        Edge of a block in voxels.
-    """
-    x, y, z = (n // factor for n in dseg.shape)
-    blocks = dseg.reshape(x, factor, y, factor, z, factor).transpose(0, 2, 4, 1, 3, 5).reshape(-1, factor**3)
-    winner = blocks[:, 0].copy()
-    mixed = (blocks != blocks[:, :1]).any(axis=1)
-    votes = [np.count_nonzero(blocks[mixed] == code, axis=1) for code in range(int(dseg.max()) + 1)]
-    winner[mixed] = np.argmax(votes, axis=0)
-    return winner.reshape(x, y, z)
-
-
 def agreement(merged: space.LabelMap, reference: space.LabelMap, grid: space.Grid) -> dict[str, float]:
     """Dice of each structure of `SHARED`, and of the whole "cerebellum" with closed fissures.
 
@@ -186,13 +165,9 @@ def agreement(merged: space.LabelMap, reference: space.LabelMap, grid: space.Gri
         Codes of `SHARED` on `grid`; `reference` with its fissures closed.
     grid : Grid
     """
-    result = {name: _dice(merged == code, reference == code) for code, name in enumerate(SHARED, start=1)}
-    result["cerebellum"] = _dice(close_fissures(merged, grid) > 0, reference > 0)
+    result = {name: dice(merged == code, reference == code) for code, name in enumerate(SHARED, start=1)}
+    result["cerebellum"] = dice(close_fissures(merged, grid) > 0, reference > 0)
     return result
-
-
-def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
 
 
 def _read_t1w(path: Path) -> tuple[space.Volume, space.Grid]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ VERSION = 1
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
+
+_SHARE = {"Description": "Share of the atlas' votes for the label that won, weighted as in equation 2; 0 to 1"}
 
 _CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2w")
 
@@ -84,6 +87,11 @@ def measure(
             write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
             write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
             write_label_table(anat / name("dseg", ".tsv", seg="lobules", **entities))
+        share = segmented / "share.nii.gz"
+        if share.exists():
+            (anat / name("probseg", ".nii.gz", seg="lobules", desc="winner", **on_mni)).write_bytes(share.read_bytes())
+            voters = json.loads((segmented / "atlas.json").read_text())
+            write_json(anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters)
     with log.step("volumes"):
         determinant = float(np.linalg.det(found.affine[:3, :3]))
         rows = volumes.table(

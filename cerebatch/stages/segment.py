@@ -1,4 +1,4 @@
-"""Stage 3, for now: one labelled case on the template is carried over to the scan by the affine alone."""
+"""Stage 3, for now: the labels are those of the atlas, or of one labelled case carried over by the affine alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,32 @@ from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_bo
 from cerebatch.steps import Step, StepLog
 
 VERSION = 1
-METHOD = "single case"
+SINGLE_CASE, ATLAS = "single case", "atlas"
+"""Methods, as every output names them."""
 
 
-def segment(labelled_case: Path, folder: Path, *, resolution: float = 1.0, threads: int = 1) -> list[Step]:
+def segment_by_atlas(atlas: Path, folder: Path) -> list[Step]:
+    """Take the labels and the share of votes from the atlas.
+
+    Parameters
+    ----------
+    atlas : Path
+        Folder that the stage `atlas` wrote.
+    folder : Path
+        Exists. Gets ``dseg.nii.gz``, ``share.nii.gz`` and ``atlas.json``.
+
+    Returns
+    -------
+    steps : list of Step
+    """
+    log = StepLog()
+    with log.step("copy"):
+        for name in ("dseg.nii.gz", "share.nii.gz", "atlas.json"):
+            (folder / name).write_bytes((atlas / name).read_bytes())
+    return log.steps
+
+
+def segment_by_case(labelled_case: Path, folder: Path, *, resolution: float = 1.0, threads: int = 1) -> list[Step]:
     """Write ``dseg.nii.gz`` on the cerebellum box.
 
     Parameters

@@ -67,7 +67,7 @@ def test_fit_affine_follows_the_heavier_points() -> None:
 
 def test_centroids_are_in_millimetres_of_the_frame() -> None:
     balls = twenty_balls()
-    centres, volumes = place.centroids(balls, GRID)
+    centres, volumes = place.centroids(balls, GRID, 20)
     assert centres.shape == (20, 3)
     np.testing.assert_allclose(centres[0], [-10, -24, -8], atol=0.6)
     np.testing.assert_allclose(volumes, [8.0 * np.count_nonzero(balls == code) for code in range(1, 21)])
@@ -75,7 +75,7 @@ def test_centroids_are_in_millimetres_of_the_frame() -> None:
 
 def test_overlap_affine_recovers_a_shift() -> None:
     shift = np.array([2.0, -2.0, 2.0])
-    found = place.overlap_affine(twenty_balls(shift), twenty_balls(), GRID)
+    found = place.overlap_affine(twenty_balls(shift), twenty_balls(), GRID, 20)
     corners = GRID.corners_mm() / 2
     np.testing.assert_allclose(space.apply(found, corners), corners - shift, atol=0.3)
 

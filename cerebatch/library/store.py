@@ -1,0 +1,189 @@
+"""Reading a finished library: its columns are read when it is opened, its voxels when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from cerebatch.errors import LibraryError
+from cerebatch.library.layout import (
+    COLUMNS,
+    CONTRASTS,
+    FILL,
+    REBUILD,
+    array_of,
+    grid_of,
+    open_store,
+    read_column,
+    read_records,
+)
+from cerebatch.space import Grid, LabelMap, Volume, cerebellum_box
+from cerebatch.tissue import Contrast
+
+
+@dataclass(frozen=True)
+class Library:
+    """A finished library. Voxels stay on disk until they are asked for; the handle can travel to other processes.
+
+    Attributes
+    ----------
+    path : Path
+    resolution : float
+        Voxel edge in millimetres.
+    digest : str
+        Changes with the content of any case.
+    names, persons, heads, twins : (N,) tuple of str
+    mirrored, rendered : (N,) tuple of bool
+    """
+
+    path: Path
+    resolution: float
+    digest: str
+    names: tuple[str, ...]
+    persons: tuple[str, ...]
+    heads: tuple[str, ...]
+    twins: tuple[str, ...]
+    mirrored: tuple[bool, ...]
+    rendered: tuple[bool, ...]
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The cerebellum box."""
+        return cerebellum_box(self.resolution)
+
+    def image(self, index: int, contrast: Contrast) -> Volume:
+        """Canonical image of a case, (X, Y, Z) float32."""
+        return self.stored("image", index, CONTRASTS.index(contrast)).astype(np.float32)
+
+    def tissue(self, index: int) -> NDArray[np.uint8]:
+        """Share of each tissue in 1/255, (T, X, Y, Z)."""
+        return self.stored("tissue_share", index)
+
+    def dseg(self, index: int) -> LabelMap:
+        """Label map of a case, (X, Y, Z), the arbor vitae counted as white matter."""
+        return self.stored("dseg", index)
+
+    def lobules(self, index: int) -> LabelMap:
+        """Label map of a case, (X, Y, Z), the arbor vitae counted with its lobule."""
+        return self.stored("lobules", index)
+
+    def previews(self) -> NDArray[np.float32]:
+        """The T1w of every case in blocks of `PREVIEW_MM`, (N, px, py, pz)."""
+        return np.stack([self.stored("preview", index) for index in range(len(self.names))], dtype=np.float32)
+
+    def region(self) -> NDArray[np.bool_]:
+        """Blocks of `previews` that hold a label in any case, (px, py, pz)."""
+        return np.asarray(array_of(self._group, "region")[...], dtype=bool)
+
+    def stored(self, variable: str, index: int, *channel: int) -> NDArray[Any]:
+        """Voxels of one case as stored.
+
+        Parameters
+        ----------
+        variable : str
+            Name in the store.
+        index : int
+            Of the case.
+        *channel : int
+            Of the contrast or tissue; all of them without it.
+
+        Raises
+        ------
+        LibraryError
+            The file of the case is missing or damaged.
+        """
+        name = self.names[index]
+        try:
+            values = np.asarray(array_of(self._group, variable)[(index, *channel)])
+        except Exception as error:  # each codec has errors of its own
+            raise self._broken(name, f"a damaged {variable} of case {name} ({error})") from error
+        corner, fill = values[..., 0, 0, 0], FILL[values.dtype.name]
+        if np.all((corner == fill) | (corner != corner)):
+            raise self._broken(name, f"no {variable} of case {name}")
+        return values
+
+    def dataset(self) -> xr.Dataset:
+        """The whole store, read as far as it is asked for."""
+        dataset: xr.Dataset = xr.open_zarr(self.path, chunks=None, mask_and_scale=False)
+        return dataset
+
+    @cached_property
+    def _group(self) -> zarr.Group:
+        return open_store(self.path)
+
+    def _broken(self, name: str, found: str) -> LibraryError:
+        return LibraryError(self.path, expected=f"the voxels of case {name}", found=found, do=REBUILD)
+
+
+def open_library(path: Path) -> Library:
+    """Open a finished library; reads no voxels.
+
+    Raises
+    ------
+    LibraryError
+        No Zarr store, no library, one of a newer cerebatch, unfinished, or on a grid that is not the cerebellum box.
+    """
+    group = open_store(path)
+    if not group.attrs["complete"]:
+        raise LibraryError(
+            path,
+            expected="a finished library",
+            found=f"{len(read_records(path))} of {len(read_column(group, 'name'))} cases",
+            do="Run the same build again; it goes on where it stopped.",
+        )
+    columns = {column: tuple(read_column(group, column)) for column in ("name", *COLUMNS)}
+    return Library(
+        path=path,
+        resolution=float(grid_of(group).voxel_sizes_mm[0]),
+        digest=str(group.attrs["digest"]),
+        names=columns["name"],
+        persons=columns["person"],
+        heads=columns["head"],
+        twins=columns["twin"],
+        mirrored=columns["mirrored"],
+        rendered=columns["rendered"],
+    )
+
+
+def digest(path: Path) -> str:
+    """Digest of a finished library: changes with the content of any case, takes no reading of voxels."""
+    return open_library(path).digest
+
+
+def info(path: Path) -> dict[str, Any]:
+    """Summary of a finished library.
+
+    Returns
+    -------
+    summary : dict
+        Counts of cases, persons, heads, mirrored and rendered cases; resolution in mm; gigabytes on disk; median
+        overlap; median and range of the visible share where it is known, else NaN; licence, seed, versions and digest.
+    """
+    library = open_library(path)
+    group = open_store(path)
+    overlap, visible = (np.array(read_column(group, column)) for column in ("overlap", "visible_share"))
+    known = visible if np.isnan(visible).all() else visible[~np.isnan(visible)]
+    return {
+        "cases": len(library.names),
+        "persons": len(set(library.persons)),
+        "heads": len(set(library.heads)),
+        "mirrored": sum(library.mirrored),
+        "rendered": sum(library.rendered),
+        "resolution_mm": library.resolution,
+        "gigabytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e9,
+        "overlap_median": float(np.median(overlap)),
+        "visible_share_median": float(np.median(known)),
+        "visible_share_range": (float(known.min()), float(known.max())),
+        "licence": group.attrs["licence"],
+        "seed": group.attrs["seed"],
+        "version": group.attrs["version"],
+        "cerebatch": group.attrs["cerebatch"],
+        "digest": library.digest,
+    }

@@ -1,0 +1,191 @@
+"""The subject-specific atlas: the most similar cases, warped to the scan and fused (section 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cerebatch import greedy_bridge
+from cerebatch.fusion import warp_and_fuse
+from cerebatch.greedy_bridge import Field, GreedySchedule
+from cerebatch.library.similar import LeaveOut, most_similar, standardised
+from cerebatch.library.store import Library
+from cerebatch.space import LabelMap, Volume
+from cerebatch.steps import StepLog
+
+CASES = 20
+"""N of section 2.3."""
+
+DISTANCE_WEIGHT = 0.5
+"""d of equation 2."""
+
+REGISTRATION = GreedySchedule("NCC", iterations=(40, 30, 10), smoothing_mm=(2.0, 0.5), radius=2)
+_REGISTRATION_MM = 1.0
+_REGISTRATION_CEILING = 300.0
+"""Just above white matter: fat and vessels must not steer."""
+
+_AROUND_MM = 4.0
+
+
+@dataclass(frozen=True)
+class SubjectAtlas:
+    """Labels that a library gives a scan.
+
+    Attributes
+    ----------
+    dseg : (X, Y, Z) uint8
+        Cerebatch codes.
+    share : (X, Y, Z) float32
+        Votes of the winning label over all votes, 0 to 1.
+    cases : tuple of str
+        Names of the cases that voted, most similar first.
+    """
+
+    dseg: LabelMap
+    share: Volume
+    cases: tuple[str, ...]
+
+
+def make_atlas(
+    t1w: Volume,
+    library: Library,
+    *,
+    count: int = CASES,
+    leave_out: LeaveOut | None = None,
+    threads: int = 1,
+    log: StepLog | None = None,
+) -> SubjectAtlas:
+    """Label a scan by the library.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        Prepared scan on the library's grid.
+    library : Library
+    count : int
+        N, how many cases vote at most.
+    leave_out : LeaveOut, optional
+        Whom the atlas must not know.
+    threads : int
+        Of each registration and of the fusion; the result does not depend on it.
+    log : StepLog, optional
+        Gets the seconds of each step.
+
+    Raises
+    ------
+    LibraryError
+        No case is left, or one cannot be read.
+    StageError
+        A registration failed.
+    """
+    log = log or StepLog()
+    with log.step("select"):
+        chosen = most_similar(t1w, library, count, leave_out)
+        region = compared_region(library)
+    with log.step("read"):
+        images = [library.image(index, "T1w") for index in chosen]
+        labels = [library.dseg(index) for index in chosen]
+    with log.step("register"):
+        fields = register_cases(t1w, images, region, library.resolution, threads)
+    with log.step("fuse"):
+        dseg, share = fuse_cases(t1w, images, labels, fields, region, DISTANCE_WEIGHT, threads)
+    return SubjectAtlas(dseg, share, tuple(library.names[index] for index in chosen))
+
+
+def register_cases(
+    scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], resolution: float, threads: int = 1
+) -> list[Field]:
+    """Displacements that bring library cases onto a scan.
+
+    All are reduced to voxels of 1 mm, where the fields live; a network may stand behind this function one day.
+
+    Parameters
+    ----------
+    scan : (X, Y, Z) float32
+        T1w on the cerebellum box.
+    cases : sequence of (X, Y, Z) float32
+        The same contrast.
+    region : (X, Y, Z) bool
+        Where they are compared.
+    resolution : float
+        Voxel edge in millimetres.
+    threads : int
+
+    Returns
+    -------
+    fields : list of (x, y, z, 3) float32
+        In voxels of the images: the case at ``index + field`` belongs to the scan at ``index``.
+
+    Raises
+    ------
+    StageError
+        Greedy failed.
+    """
+    factor = max(1, round(_REGISTRATION_MM / resolution))
+    voxel_mm = resolution * factor
+    mask = _reduced(region.astype(np.float32), factor) > 0
+    fixed = _seen(scan, factor, voxel_mm)
+    return [
+        np.float32(factor)
+        * greedy_bridge.register(
+            [fixed], [_seen(case, factor, voxel_mm)], REGISTRATION, voxel_mm=voxel_mm, mask=mask, threads=threads
+        )
+        for case in cases
+    ]
+
+
+def fuse_cases(
+    scan: Volume,
+    images: Sequence[Volume],
+    labels: Sequence[LabelMap],
+    fields: Sequence[Field],
+    region: NDArray[np.bool_],
+    distance_weight: float,
+    threads: int = 1,
+) -> tuple[LabelMap, Volume]:
+    """Equation 2 on z-scores of the region, through the displacement fields.
+
+    Parameters
+    ----------
+    scan : (X, Y, Z) float32
+    images : sequence of (X, Y, Z) float32
+    labels : sequence of (X, Y, Z) uint8
+    fields : sequence of (x, y, z, 3) float32
+        As `register_cases` gives them.
+    region : (X, Y, Z) bool
+    distance_weight : float
+        d; 0 counts votes.
+    threads : int
+
+    Returns
+    -------
+    dseg : (X, Y, Z) uint8
+    share : (X, Y, Z) float32
+    """
+    standard = [standardised(image, region) for image in images]
+    return warp_and_fuse(standardised(scan, region), standard, labels, fields, distance_weight, threads)
+
+
+def compared_region(library: Library) -> NDArray[np.bool_]:
+    """Where cerebella lie and what is around, so that their outline is seen from both sides; (X, Y, Z)."""
+    region = library.region()
+    for axis, (have, want) in enumerate(zip(region.shape, library.grid.shape, strict=True)):
+        region = np.repeat(region, want // have, axis=axis)
+    return np.asarray(ndimage.distance_transform_edt(~region, sampling=library.resolution) <= _AROUND_MM)
+
+
+def _seen(image: Volume, factor: int, voxel_mm: float) -> Volume:
+    """What the registration sees: no finer than 1 mm, nothing brighter than white matter, slightly smoothed."""
+    clipped = np.minimum(_reduced(image, factor), np.float32(_REGISTRATION_CEILING))
+    smooth: Volume = ndimage.gaussian_filter(clipped, 1.0 / voxel_mm)
+    return smooth
+
+
+def _reduced(image: Volume, factor: int) -> Volume:
+    """Means of blocks of voxels."""
+    x, y, z = (n // factor for n in image.shape)
+    return np.asarray(image.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5)), dtype=np.float32)

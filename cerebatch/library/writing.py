@@ -1,0 +1,288 @@
+"""Writing a library: a store is created for a known list of cases, filled by any number of processes, then finished.
+
+A build that was killed writes those cases again that have no record in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.errors import ZarrUserWarning
+
+import cerebatch
+from cerebatch.errors import LibraryError
+from cerebatch.library.case import LabelledCase
+from cerebatch.library.checks import library_digest, voxels_sha256, wrong_shapes, wrong_voxels
+from cerebatch.library.layout import (
+    BUILDING,
+    COLUMNS,
+    CONTRASTS,
+    FILL,
+    REBUILD,
+    SCHEMA,
+    VERSION,
+    Voxels,
+    array_of,
+    grid_of,
+    open_store,
+    preview,
+    preview_blocks,
+    read_column,
+    read_records,
+    variables,
+)
+from cerebatch.library.tissues import TISSUES
+from cerebatch.space import TEMPLATE_SPACE, Grid, cerebellum_box
+
+
+def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, licence: str) -> None:
+    """Make an empty store.
+
+    Parameters
+    ----------
+    path : Path
+        New folder, ``.zarr``.
+    names : (N,) sequence of str
+        Of all cases that will be written.
+    resolution : float
+        Voxel edge of the cerebellum box in millimetres: 1.0, 0.5 or 4.0.
+    seed : int
+        That the cases are drawn with; kept for the record.
+    licence : str
+        Of the cases, as it follows from their sources.
+
+    Raises
+    ------
+    LibraryError
+        The path exists, or two cases have the same name.
+    """
+    if path.exists():
+        raise LibraryError(
+            path,
+            expected="a new folder",
+            found="one that exists",
+            do="Give another name, delete it, or go on with the unfinished build in it.",
+        )
+    if not names or len(set(names)) < len(names) or "" in names:
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        raise LibraryError(
+            path,
+            expected="names of cases, each different",
+            found=f"{len(names)} names, more than once {twice}, empty {list(names).count('')}",
+            do="Name every case once.",
+        )
+    grid = cerebellum_box(resolution)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        made = Path(folder) / path.name
+        group = zarr.create_group(
+            made,
+            zarr_format=3,
+            attributes={
+                "schema": SCHEMA, "version": VERSION, "complete": False, "resolution_mm": float(resolution),
+                "affine": grid.affine.tolist(), "space": TEMPLATE_SPACE, "seed": seed, "licence": licence,
+                "cerebatch": cerebatch.__version__, "coordinates": "name",
+            },
+        )  # fmt: skip
+        _write_column(group, "name", "case", "string", names)
+        _write_column(group, "contrast", "contrast", "string", CONTRASTS)
+        _write_column(group, "tissue", "tissue", "string", TISSUES)
+        for variable, (dimensions, shape, dtype) in variables(grid).items():
+            channels = len(shape) == 4
+            group.create_array(
+                variable,
+                shape=(len(names), *shape),
+                dtype=dtype,
+                chunks=(1, 1, *shape[1:]) if channels else (1, *shape),
+                shards=(1, *shape) if channels else None,
+                compressors=[
+                    BloscCodec(cname="zstd", clevel=3, shuffle="shuffle" if dtype == "float16" else "noshuffle"),
+                    Crc32cCodec(),
+                ],
+                fill_value=FILL[dtype],
+                dimension_names=("case", *dimensions),
+            )
+        (made / BUILDING).mkdir()
+        made.rename(path)
+
+
+def write_case(path: Path, index: int, case: LabelledCase) -> None:
+    """Write one case into an unfinished store; different cases may be written by different processes at once.
+
+    Parameters
+    ----------
+    path : Path
+    index : int
+        Place of the case's name in the list that the store was made for.
+    case : LabelledCase
+
+    Raises
+    ------
+    LibraryError
+        The store is finished, expects another case there, or the case has wrong shapes, images that are not
+        finite, codes outside the protocol, labels at the faces of the box, or shares that do not add up.
+    """
+    group = open_store(path, mode="r+")
+    names = read_column(group, "name")
+    do = "Leave this case out or make it again."
+    if group.attrs["complete"]:
+        raise LibraryError(path, expected="an unfinished library", found="a finished one", do=REBUILD)
+    if not 0 <= index < len(names) or names[index] != case.name:
+        expected = f"case {names[index]}" if 0 <= index < len(names) else f"an index below {len(names)}"
+        raise LibraryError(path, expected=expected, found=f"case {case.name} for index {index}", do=do)
+    grid = grid_of(group)
+    problems = wrong_shapes(case, grid)
+    voxels = {} if problems else _as_stored(case, grid)
+    problems = problems or wrong_voxels(voxels, case.rendered, grid)
+    if problems:
+        raise LibraryError(
+            path,
+            expected=f"a case fit for {grid.shape} voxels",
+            found=f"case {case.name}: {'; '.join(problems)}",
+            do=do,
+        )
+    record = path / BUILDING / f"{index}.json"
+    record.unlink(missing_ok=True)
+    for variable, values in voxels.items():
+        array_of(group, variable)[index] = values
+    content = {
+        "person": case.person, "head": case.head, "twin": case.twin, "mirrored": bool(case.mirrored),
+        "rendered": bool(case.rendered), "overlap": float(case.overlap), "visible_share": float(case.visible_share),
+        "sources": json.dumps(case.sources), "sha256": voxels_sha256(voxels),
+    }  # fmt: skip
+    unfinished = record.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(content))
+    unfinished.replace(record)
+
+
+def written(path: Path) -> set[str]:
+    """Names of the cases that a store holds completely, finished or not.
+
+    Raises
+    ------
+    LibraryError
+        No store of this schema and version.
+    """
+    group = open_store(path)
+    names = read_column(group, "name")
+    return set(names) if group.attrs["complete"] else {names[index] for index in read_records(path)}
+
+
+def require_unfinished(path: Path) -> None:
+    """Refuse a store that is finished, or none of ours.
+
+    Raises
+    ------
+    LibraryError
+    """
+    if open_store(path).attrs["complete"]:
+        raise LibraryError(
+            path,
+            expected="an unfinished library",
+            found="a finished one",
+            do="Give another name to build another library.",
+        )
+
+
+def resume(path: Path, names: Sequence[str], resolution: float) -> set[str]:
+    """Names of the cases that an unfinished build of the same cases need not make again.
+
+    Parameters
+    ----------
+    path : Path
+    names : (N,) sequence of str
+    resolution : float
+        Both as given to `create`.
+
+    Raises
+    ------
+    LibraryError
+        The store is finished, or was created for other cases or another resolution.
+    """
+    require_unfinished(path)
+    attributes = open_store(path).attrs
+    there = read_column(open_store(path), "name")
+    if there != list(names) or attributes["resolution_mm"] != resolution:
+        other = next((name for name in [*there, *names] if name not in names or name not in there), "another order")
+        raise LibraryError(
+            path,
+            expected=f"an unfinished build of the same {len(names)} cases at {resolution} mm",
+            found=f"{len(there)} cases at {attributes['resolution_mm']} mm (first difference: {other})",
+            do="Go on with the same maps, heads and settings, or give another name.",
+        )
+    return written(path)
+
+
+def finish(path: Path) -> str:
+    """Gather what was written and mark the store as complete; doing so twice does no harm.
+
+    Returns
+    -------
+    digest : str
+
+    Raises
+    ------
+    LibraryError
+        Cases have not been written.
+    """
+    group = open_store(path, mode="r+")
+    names = read_column(group, "name")
+    if not group.attrs["complete"]:
+        records = read_records(path)
+        missing = [name for index, name in enumerate(names) if index not in records]
+        if missing:
+            raise LibraryError(
+                path,
+                expected=f"all of {len(names)} cases",
+                found=f"{len(missing)} not written: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}",
+                do="Run the same build again; it goes on where it stopped.",
+            )
+        columns: dict[str, list[Any]] = {
+            column: [records[index][column] for index in range(len(names))] for column in COLUMNS
+        }
+        for column, dtype in COLUMNS.items():
+            _write_column(group, column, "case", dtype, columns[column])
+        _write_region(group, grid_of(group), len(names))
+        group.attrs.update({"digest": library_digest(group, columns), "complete": True})
+    shutil.rmtree(path / BUILDING, ignore_errors=True)
+    for left in path.rglob("*.partial"):  # of writers that were killed
+        left.unlink()
+    with warnings.catch_warnings():
+        # Zarr reads it everywhere since 3.0 and warns that the specification does not have it yet.
+        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
+        zarr.consolidate_metadata(path, zarr_format=3)
+    return str(group.attrs["digest"])
+
+
+def _as_stored(case: LabelledCase, grid: Grid) -> Voxels:
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused
+        image = case.image.astype(np.float16)
+        small = preview(image[CONTRASTS.index("T1w")], float(grid.voxel_sizes_mm[0])).astype(np.float16)
+    return {"image": image, "tissue_share": case.tissue, "dseg": case.dseg, "lobules": case.lobules, "preview": small}
+
+
+def _write_column(group: zarr.Group, name: str, dimension: str, dtype: str, values: Sequence[Any]) -> None:
+    column = group.create_array(
+        name, shape=len(values), chunks=(len(values),), dtype=dtype, dimension_names=(dimension,), overwrite=True
+    )
+    column[:] = np.array(values, dtype=object if dtype == "string" else dtype)
+
+
+def _write_region(group: zarr.Group, grid: Grid, cases: int) -> None:
+    resolution = float(grid.voxel_sizes_mm[0])
+    dimensions, shape, _ = variables(grid)["preview"]
+    region = np.zeros(shape, dtype=bool)
+    for index in range(cases):
+        region |= preview_blocks(np.asarray(array_of(group, "dseg")[index]), resolution).any(axis=(1, 3, 5))
+    array = group.create_array("region", shape=shape, dtype="bool", dimension_names=dimensions, overwrite=True)
+    array[...] = region

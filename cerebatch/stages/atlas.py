@@ -1,0 +1,51 @@
+"""Stage 2: the library's most similar cases become an atlas of the scan (section 2.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from cerebatch.files import write_image, write_json
+from cerebatch.library.store import open_library
+from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
+from cerebatch.steps import Step, StepLog
+
+VERSION = 1
+
+
+def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> list[Step]:
+    """Write ``dseg.nii.gz``, ``share.nii.gz`` and ``atlas.json``.
+
+    Parameters
+    ----------
+    library : Path
+        Finished library of the run's resolution.
+    prepared : Path
+        Folder that `prepare` wrote.
+    folder : Path
+        Exists; files in it are overwritten.
+    threads : int
+
+    Returns
+    -------
+    steps : list of Step
+
+    Raises
+    ------
+    LibraryError
+        The library cannot be used.
+    StageError
+        A registration failed.
+    """
+    log = StepLog()
+    with log.step("open"):
+        cases = open_library(library)
+        t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
+    made = make_atlas(t1w, cases, threads=threads, log=log)
+    with log.step("write"):
+        write_image(folder / "dseg.nii.gz", made.dseg, cases.grid, "MNI")
+        write_image(folder / "share.nii.gz", made.share, cases.grid, "MNI")
+        write_json(folder / "atlas.json", {"Cases": made.cases, "N": CASES, "D": DISTANCE_WEIGHT})
+    return log.steps

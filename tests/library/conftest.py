@@ -1,0 +1,149 @@
+"""Stand-ins for the maps that a library is made from: the phantom, in the codes and frames of the real ones.
+
+And libraries of labelled cases of noise, small enough to be made anew for a test.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cerebatch import labels, space
+from cerebatch.library import writing
+from cerebatch.library.case import LabelledCase, mirrored_pair
+from cerebatch.library.tissues import TISSUES
+from cerebatch.phantom.cerebellum import template_case
+from cerebatch.phantom.head import template_head
+from cerebatch.template import tissue_probabilities
+
+MakeCase = Callable[..., LabelledCase]
+WriteLibrary = Callable[[Path, list[LabelledCase]], Path]
+
+STRAY = 217
+"""A code outside the protocol, such as subject 3's map holds."""
+
+
+@pytest.fixture(scope="session")
+def lobule_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people's lobule maps in CoBrALab codes, each in a scanner frame of its own."""
+    folder = tmp_path_factory.mktemp("lobules")
+    dseg, grid = template_case(1.0)
+    table = np.zeros(256, dtype=np.uint8)
+    for label in labels.LABELS:
+        table[label.index] = label.cobralab
+    codes = table[dseg]
+    codes[0, 0, :3] = STRAY
+    for name, scale, shift in (("one", (0.85, 0.85, 0.85), (5, 60, 40)), ("two", (0.8, 0.9, 0.88), (-9, 40, 55))):
+        scanner_from_mni = np.diag([*scale, 1.0])
+        scanner_from_mni[:3, 3] = shift
+        nib.save(nib.Nifti1Image(codes, scanner_from_mni @ grid.affine), folder / f"{name}_dseg.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def head_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One head map in FreeSurfer's and SynthSeg's codes, 2 mm, in a scanner frame."""
+    folder = tmp_path_factory.mktemp("heads")
+    codes, grid = phantom_head_codes()
+    scanner_from_mni = np.diag([0.9, 0.92, 0.9, 1.0])
+    scanner_from_mni[:3, 3] = (3, -20, 10)
+    nib.save(
+        nib.Nifti1Image(codes[::2, ::2, ::2], scanner_from_mni @ grid.affine @ np.diag([2.0, 2.0, 2.0, 1.0])),
+        folder / "alpha_dseg.nii.gz",
+    )
+    return folder
+
+
+def phantom_head_codes() -> tuple[NDArray[np.int16], space.Grid]:
+    """The template's tissues around the phantom's cerebellum."""
+    head = template_head()
+    gm, wm, _ = tissue_probabilities()
+    depth_mm = ndimage.distance_transform_edt(~head.intracranial)
+    codes = np.select([depth_mm > 9.5, depth_mm > 6.5, depth_mm > 0.5], [0, 511, 515], 24).astype(np.int16)
+    inside = head.intracranial
+    codes[inside & (gm > 0.4)] = 3
+    codes[inside & (wm > 0.5)] = 2
+    x, y, z = np.meshgrid(*[np.arange(n) + o for n, o in zip(codes.shape, head.grid.affine[:3, 3], strict=True)],
+                          indexing="ij", sparse=True)  # fmt: skip
+    codes[inside & (wm > 0.5) & (abs(x) < 13) & (y > -42) & (y < -12) & (z < -15)] = 16
+    dseg, box = template_case(1.0)
+    cerebellum = space.resample_labels(dseg, box, head.grid, np.eye(4))
+    half = len(labels.STRUCTURES)
+    for code, mask in (
+        (8, (cerebellum > 0) & (cerebellum < half)), (7, cerebellum == half),
+        (47, (cerebellum > half) & (cerebellum < 2 * half)), (46, cerebellum == 2 * half),
+    ):  # fmt: skip
+        codes[mask] = code
+    return codes, head.grid
+
+
+def noise(name: str, seed: int = 1) -> LabelledCase:
+    """A labelled case at 4 mm with labels on the left, noise for images and two tissues in every voxel."""
+    shape = space.cerebellum_box(4.0).shape
+    rng = np.random.default_rng(seed)
+    dseg = np.zeros(shape, dtype=np.uint8)
+    dseg[4:12, 4:20, 4:20] = rng.integers(0, 14, (8, 16, 16))
+    lobules = np.where(dseg == 13, 5, dseg).astype(np.uint8)
+    tissue = np.zeros((len(TISSUES), *shape), dtype=np.uint8)
+    tissue[1] = rng.integers(0, 256, shape)
+    tissue[2] = 255 - tissue[1]
+    return LabelledCase(
+        name=name,
+        person=f"person-{seed}",
+        head=f"head-{seed}",
+        twin="",
+        mirrored=False,
+        rendered=True,
+        overlap=0.9 + seed / 100,
+        visible_share=0.4 + seed / 10,
+        sources=("map.nii.gz", f"tête-{seed}.nii.gz"),
+        image=rng.uniform(0, 500, (2, *shape)).astype(np.float32),
+        tissue=tissue,
+        dseg=dseg,
+        lobules=lobules,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_case() -> MakeCase:
+    """Makes a case of a name and, if given, a seed; another seed is another person in another head."""
+    return noise
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[LabelledCase]:
+    """Two cases and their twins: a, a-mirrored, b, b-mirrored; not to be changed."""
+    return [*mirrored_pair(noise("a", 1)), *mirrored_pair(noise("b", 2))]
+
+
+@pytest.fixture(scope="session")
+def write_library() -> WriteLibrary:
+    """Writes a finished library of cases and gives its path."""
+
+    def write(path: Path, cases: list[LabelledCase]) -> Path:
+        writing.create(path, [case.name for case in cases], 4.0, seed=7, licence="CC0")
+        for index, case in enumerate(cases):
+            writing.write_case(path, index, case)
+        writing.finish(path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_library: WriteLibrary, cases: list[LabelledCase]) -> Path:
+    """A library of `cases`; not to be changed."""
+    return write_library(tmp_path_factory.mktemp("library") / "cases.zarr", cases)
+
+
+@pytest.fixture
+def damaged(finished: Path, tmp_path: Path) -> Path:
+    """A copy to do harm to."""
+    return Path(shutil.copytree(finished, tmp_path / "damaged.zarr"))
