@@ -15,6 +15,9 @@ from cerebatch.space import Volume
 
 Field = NDArray[np.float32]
 
+_ROUGHNESS = 0.001
+"""Standard deviation of the noise that NCC needs, as a share of the range of intensities."""
+
 
 @dataclass(frozen=True)
 class GreedySchedule:
@@ -77,7 +80,10 @@ def register(
     from picsl_greedy import Greedy3D
 
     images: dict[str, Any] = {}
-    # Against flat patches greedy adds noise to what NCC sees, each time another: without it the bytes repeat.
+    # NCC divides by the variance of a cube. Greedy therefore adds noise, each time another; ours repeats to the byte.
+    if schedule.metric == "NCC":
+        rng = np.random.default_rng(0)
+        fixed, moving = ([_roughened(image, rng) for image in side] for side in (fixed, moving))
     command = [f"-d 3 -threads {threads} -V 0 -noise 0"]
     for k, (one, other) in enumerate(zip(fixed, moving, strict=True)):
         images |= {f"fixed{k}": _image(one, voxel_mm), f"moving{k}": _image(other, voxel_mm)}
@@ -97,6 +103,11 @@ def register(
     if not np.isfinite(field).all():
         raise StageError(f"greedy: expected a finite displacement field, found NaN; it said: {said.getvalue()[-300:]}")
     return field
+
+
+def _roughened(image: Volume, rng: np.random.Generator) -> Volume:
+    spread = float(np.ptp(image)) or 1.0
+    return image + np.float32(_ROUGHNESS * spread) * rng.standard_normal(image.shape, dtype=np.float32)
 
 
 def _image(voxels: Volume, voxel_mm: float) -> Any:

@@ -29,7 +29,8 @@ def grow(dseg: LabelMap, grid: Grid, share: float = WHITE_SHARE) -> NDArray[np.b
 
     Each voxel has a depth, its distance to the nearest voxel outside its lobule (the core counts as inside),
     and a cheapest way to the core, a step costing the inverse square of the depth. The white matter of a lobule
-    is every voxel beyond a certain depth, and the way from each of them to the core.
+    is every voxel beyond a certain depth, and the way from each of them to the core: the voxels through which the
+    deepest ones reach the core, in this order, until the share is reached.
 
     Parameters
     ----------
@@ -59,20 +60,28 @@ def _grow_side(dseg: LabelMap, core: int, grid: Grid, share: float) -> NDArray[n
     far, way = _ways_to_core(dseg, inside, depth_mm, core)
 
     # From the twigs down: each voxel learns the greatest depth that reaches the core through it.
-    served = np.where(np.isfinite(far), depth_mm, 0.0).tolist()
     towards = way.tolist()
-    for node in np.argsort(-far, kind="stable").tolist():
+    inwards = np.argsort(-far, kind="stable").tolist()
+    served = np.where(np.isfinite(far), depth_mm, -1.0).tolist()
+    for node in inwards:
         below = towards[node]
         if below >= 0 and served[node] > served[below]:
             served[below] = served[node]
-    reached_mm = np.array(served)
+    served_mm = np.array(served)
 
     chosen = code == core
     for lobule in np.unique(code[~chosen]):
-        own = code == lobule
-        chosen |= own & (reached_mm > np.quantile(reached_mm[own], 1.0 - share))
+        own = np.flatnonzero((code == lobule) & np.isfinite(far))
+        # Where depths are equal, from the core outwards.
+        ranked = own[np.lexsort((far[own], -served_mm[own]))]
+        chosen[ranked[: round(share * np.count_nonzero(code == lobule))]] = True
+    # A way may lead through another lobule, which chose without knowing.
+    whites = chosen.tolist()
+    for node in inwards:
+        if whites[node] and towards[node] >= 0:
+            whites[towards[node]] = True
     white = np.zeros(dseg.shape, dtype=bool)
-    white.ravel()[inside[chosen]] = True
+    white.ravel()[inside[np.array(whites)]] = True
     return white
 
 

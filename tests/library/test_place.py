@@ -80,26 +80,6 @@ def test_overlap_affine_recovers_a_shift() -> None:
     np.testing.assert_allclose(space.apply(found, corners), corners - shift, atol=0.3)
 
 
-def test_majority_takes_the_most_frequent_label_of_each_block() -> None:
-    fine = np.zeros((4, 2, 2), dtype=np.uint8)
-    fine[:2] = np.array([7, 7, 7, 7, 7, 3, 3, 0]).reshape(2, 2, 2)
-    fine[2:] = np.array([0, 0, 0, 0, 0, 9, 9, 9]).reshape(2, 2, 2)
-    np.testing.assert_array_equal(place.majority(fine, 2).ravel(), [7, 0])
-
-
-def test_majority_gives_ties_to_the_smaller_code() -> None:
-    fine = np.array([26, 26, 26, 26, 5, 5, 5, 5], dtype=np.uint8).reshape(2, 2, 2)
-    assert place.majority(fine, 2).item() == 5
-
-
-def test_majority_equals_a_plain_count() -> None:
-    fine = np.random.default_rng(2).integers(0, 27, (12, 8, 16)).astype(np.uint8)
-    coarse = place.majority(fine, 4)
-    for index in np.ndindex(coarse.shape):
-        block = fine[tuple(slice(4 * i, 4 * i + 4) for i in index)]
-        assert coarse[index] == np.bincount(block.ravel()).argmax()
-
-
 def test_suit_vermis_goes_to_the_lobule_of_its_side() -> None:
     grid = space.Grid((2, 1, 1), np.array([[2.0, 0, 0, -1], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
     names = ["background", *place.SHARED, "white matter"]
