@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas clean
 
 install: $(VENV)/.installed
 
@@ -63,6 +63,20 @@ proof-foundation: install
 	$(BIN)/python benchmarks/registration.py '$(CEREBATCH_DATA)' --out $(PROOF)/registration.tsv
 	$(BIN)/python benchmarks/orientations.py '$(CEREBATCH_DATA)' --out $(PROOF)/orientations.tsv
 	$(BIN)/python benchmarks/steps.py '$(CEREBATCH_DATA)'
+
+# Two hours on 2 cores. The library and the run lie in $(PROOF)/atlas and are gone on with when they are there.
+proof-atlas: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-atlas: set CEREBATCH_DATA'; exit 2; }
+	test -d $(PROOF)/atlas/one.zarr -a ! -d $(PROOF)/atlas/one.zarr.fits || \
+	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
+	test -d $(PROOF)/atlas/half.zarr -a ! -d $(PROOF)/atlas/half.zarr.fits || \
+	  $(BIN)/cerebatch library build $(PROOF)/atlas/half.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads' --cases 16 --resolution 0.5
+	$(BIN)/python benchmarks/borders.py '$(CEREBATCH_DATA)/lobules' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr
+	$(BIN)/python benchmarks/leave_one_out.py $(PROOF)/atlas/one.zarr --out $(PROOF)/atlas/leave_one_out.tsv
+	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --library $(PROOF)/atlas/one.zarr
+	$(BIN)/python benchmarks/real_scans.py $(PROOF)/atlas/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
+	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/atlas/scans.tsv
+	$(BIN)/python benchmarks/fusion.py
 
 clean:
 	rm -rf $(VENV) build $(DEMO) $(PROOF)

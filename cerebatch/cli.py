@@ -45,7 +45,7 @@ def main() -> None:
     try:
         app()
     except CerebatchError as error:
-        Console(stderr=True).print(f"cerebatch: {error}", soft_wrap=True, markup=False, highlight=False)
+        _say(Console(stderr=True), f"cerebatch: {error}")
         sys.exit(COULD_NOT_RUN)
 
 
@@ -113,7 +113,7 @@ def run(
     jobs = [Job(case, settings, out, work_dir, keep_work) for case in cohort.cases]
     console = Console()
     for warning in cohort.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False, highlight=False)
+        _say(console, f"warning: {warning}")
     if dry_run:
         _tell_plan(jobs, cohort, console)
         return
@@ -271,27 +271,25 @@ def _tell_plan(jobs: list[Job], cohort: Cohort, console: Console) -> None:
             stages = ", ".join(stage.name for stage in missing(job, plan(job))) or "nothing, it is done"
         except CerebatchError as error:
             stages = f"cannot run: {error}"
-        console.print(f"{job.case.name}: {stages}", soft_wrap=True, markup=False, highlight=False)
+        _say(console, f"{job.case.name}: {stages}")
     for problem in cohort.problems:
-        console.print(f"{problem.name}: left out: {problem.reason}", soft_wrap=True, markup=False, highlight=False)
+        _say(console, f"{problem.name}: left out: {problem.reason}")
 
 
 def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
     counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "skipped", "failed")}
-    console.print(
+    _say(
+        console,
         f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
         f"{len(cohort.problems)} left out. Results: {out}",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
     )
     for outcome in sorted(outcomes, key=lambda o: o.case):
         if outcome.failure is not None:
-            console.print(
-                f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}",
-                soft_wrap=True,
-                markup=False,
-                highlight=False,
-            )
+            _say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
     for problem in cohort.problems:
-        console.print(f"left out: {problem.name}: {problem.reason}", soft_wrap=True, markup=False, highlight=False)
+        _say(console, f"left out: {problem.name}: {problem.reason}")
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is: no wrapping in the middle of a path, no markup in a file's name."""
+    console.print(line, soft_wrap=True, markup=False, highlight=False)

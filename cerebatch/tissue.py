@@ -53,7 +53,44 @@ _FLUID_BELOW = 0.6
 """In a T1-weighted scan fluid is darker than this share of grey matter; what lies between is mixed."""
 
 
-def tissue_classes(image: Volume, grid: Grid, mni_from_native: Affine) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class TissueMaps:
+    """What the template knows of a scan's tissues, on the scan's grid.
+
+    Attributes
+    ----------
+    gm, wm : (X, Y, Z) float32
+        Probabilities.
+    brain, inner : (X, Y, Z) bool
+        The brain, and what lies deep inside it.
+    """
+
+    gm: Volume
+    wm: Volume
+    brain: NDArray[np.bool_]
+    inner: NDArray[np.bool_]
+
+
+def tissue_maps(grid: Grid, mni_from_native: Affine) -> TissueMaps:
+    """Bring the template's tissues to a scan.
+
+    Parameters
+    ----------
+    grid : Grid
+        Native.
+    mni_from_native : (4, 4) float
+    """
+    gm_map, wm_map, map_grid = template.tissue_probabilities()
+    _, mask_grid = template.t1w(2)
+    brain, inner = (
+        resample(mask.astype(np.float32), mask_grid, grid, mni_from_native, order=1) > 0.5
+        for mask in (template.brain_mask(2), template.brain_mask_within(2, -_INNER_MM))
+    )
+    gm, wm = (resample(probability, map_grid, grid, mni_from_native, order=1) for probability in (gm_map, wm_map))
+    return TissueMaps(gm, wm, brain, inner)
+
+
+def tissue_classes(image: Volume, maps: TissueMaps) -> NDArray[np.uint8]:
     """Voxels of a T1-weighted scan that surely are CSF (1), GM (2) or WM (3); 0 elsewhere.
 
     Template probabilities give first means of GM and WM. Then, in rounds: voxels on edges are left out, for
@@ -64,27 +101,19 @@ def tissue_classes(image: Volume, grid: Grid, mni_from_native: Affine) -> NDArra
     ----------
     image : (X, Y, Z) float32
         Zeros were cut out by somebody and are ignored.
-    grid : Grid
-        Native.
-    mni_from_native : (4, 4) float
+    maps : TissueMaps
+        On the image's grid.
 
     Raises
     ------
     StageError
         The order of the means is not that of a T1-weighted scan.
     """
-    gm_map, wm_map, map_grid = template.tissue_probabilities()
-    _, mask_grid = template.t1w(2)
-    gm = resample(gm_map, map_grid, grid, mni_from_native, order=1)
-    wm = resample(wm_map, map_grid, grid, mni_from_native, order=1)
-    brain, inner = (
-        (resample(mask.astype(np.float32), mask_grid, grid, mni_from_native, order=1) > 0.5) & (image > 0)
-        for mask in (template.brain_mask(2), template.brain_mask_within(2, -_INNER_MM))
-    )
+    brain, inner = maps.brain & (image > 0), maps.inner & (image > 0)
     slope = ndimage.gaussian_gradient_magnitude(image, 1.0)
     flat = brain & (slope <= np.median(slope[brain]))
 
-    gray, white = float(np.median(image[brain & (gm > 0.8)])), float(np.median(image[brain & (wm > 0.9)]))
+    gray, white = float(np.median(image[brain & (maps.gm > 0.8)])), float(np.median(image[brain & (maps.wm > 0.9)]))
     values = image[flat]
     for _ in range(_ROUNDS):
         _check_order(gray, white)

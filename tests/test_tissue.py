@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from cerebatch import template
 from cerebatch.errors import StageError
 from cerebatch.space import Grid, Volume, resample
-from cerebatch.tissue import CEILING, TARGETS, Contrast, TissueMeans, normalised, tissue_classes, tissue_means
+from cerebatch.tissue import (
+    CEILING,
+    TARGETS,
+    Contrast,
+    TissueMeans,
+    normalised,
+    tissue_classes,
+    tissue_maps,
+    tissue_means,
+)
 
 MNI_FROM_NATIVE = np.eye(4)
 CSF, GM, WM = 1, 2, 3
@@ -55,7 +64,7 @@ def probabilities(scan: tuple[Volume, Grid, NDArray[np.bool_]]) -> dict[int, Vol
 @pytest.fixture(scope="module")
 def classes(scan: tuple[Volume, Grid, NDArray[np.bool_]]) -> NDArray[np.uint8]:
     """Classes of `scan`."""
-    return tissue_classes(*scan[:2], MNI_FROM_NATIVE)
+    return tissue_classes(scan[0], tissue_maps(scan[1], MNI_FROM_NATIVE))
 
 
 class TestClassesOfAT1w:
@@ -101,7 +110,7 @@ class TestClassesOfAT1w:
     ) -> None:
         image, grid, _ = scan
         changed = (gain * image).astype(np.float32)
-        found = tissue_means(changed, tissue_classes(changed, grid, MNI_FROM_NATIVE), "T1w").as_array()
+        found = tissue_means(changed, tissue_classes(changed, tissue_maps(grid, MNI_FROM_NATIVE)), "T1w").as_array()
         np.testing.assert_allclose(found, gain * tissue_means(image, classes, "T1w").as_array(), rtol=1e-3)
 
     @pytest.mark.parametrize("cut_below", [BETWEEN_FLUID_AND_GRAY - 50, BETWEEN_FLUID_AND_GRAY])
@@ -110,7 +119,7 @@ class TestClassesOfAT1w:
     ) -> None:
         image, grid, _ = scan
         cut = np.where(image < cut_below, 0, image).astype(np.float32)
-        means = tissue_means(cut, tissue_classes(cut, grid, MNI_FROM_NATIVE), "T1w")
+        means = tissue_means(cut, tissue_classes(cut, tissue_maps(grid, MNI_FROM_NATIVE)), "T1w")
         result = normalised(cut, means, "T1w")
         assert np.median(result[probabilities[GM] > 0.9]) == pytest.approx(TARGETS["T1w"].gm, rel=0.15)
         assert np.median(result[probabilities[WM] > 0.9]) == pytest.approx(TARGETS["T1w"].wm, rel=0.15)
@@ -120,7 +129,7 @@ class TestClassesOfAT1w:
     ) -> None:
         image, grid, _ = scan
         cut = np.where(image < BETWEEN_FLUID_AND_GRAY, 0, image).astype(np.float32)
-        found = tissue_means(cut, tissue_classes(cut, grid, MNI_FROM_NATIVE), "T1w")
+        found = tissue_means(cut, tissue_classes(cut, tissue_maps(grid, MNI_FROM_NATIVE)), "T1w")
         assert found.gm == pytest.approx(np.median(image[probabilities[GM] > 0.95]), rel=0.1)
         assert found.wm == pytest.approx(np.median(image[probabilities[WM] > 0.95]), rel=0.1)
 
@@ -130,13 +139,13 @@ class TestClassesOfAT1w:
         image, grid, _ = scan
         inverted = np.where(image > 0, image.max() + 1 - image, 0).astype(np.float32)
         with pytest.raises(StageError, match=r"expected a T1-weighted scan .* Check that the file is T1-weighted\."):
-            tissue_classes(inverted, grid, MNI_FROM_NATIVE)
+            tissue_classes(inverted, tissue_maps(grid, MNI_FROM_NATIVE))
 
     def test_a_scan_without_contrast_is_refused(self, scan: tuple[Volume, Grid, NDArray[np.bool_]]) -> None:
         image, grid, _ = scan
         noise = np.random.default_rng(1).normal(500, 20, image.shape).astype(np.float32)
         with pytest.raises(StageError, match="Check that the file is T1-weighted"):
-            tissue_classes(noise, grid, MNI_FROM_NATIVE)
+            tissue_classes(noise, tissue_maps(grid, MNI_FROM_NATIVE))
 
 
 class TestMeans:

@@ -7,8 +7,16 @@ from numpy.typing import NDArray
 
 from cerebatch.space import LabelMap
 
-FINE_MM = 0.25
-"""Voxel edge of the grid that shares of a box voxel are counted on; the maps have 0.3 mm."""
+
+def fine_mm(resolution: float) -> float:
+    """Voxel edge of the grid that shares of a voxel are counted on; the maps have 0.3 mm.
+
+    Parameters
+    ----------
+    resolution : float
+        Voxel edge in millimetres; those of trials have shares enough without the finest grid.
+    """
+    return 0.25 if resolution <= 1.0 else 0.5
 
 
 def majority(dseg: LabelMap, factor: int) -> LabelMap:

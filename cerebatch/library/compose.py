@@ -1,7 +1,8 @@
 """One labelled case from a lobule map in a head: labels and tissues, made fine and then brought to the grid.
 
 The lobule map brings its own tissue: its fissures are CSF, its lobules grey matter around the arbor vitae. The
-head gives position, outline and surroundings. Both meet on voxels of 0.25 mm; partial volume comes from there.
+head gives position, outline and surroundings. Both meet on voxels of 0.25 mm (`blocks.fine_mm`); partial
+volume comes from there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.library.arbor import CORES
-from cerebatch.library.blocks import FINE_MM, majority, shares
+from cerebatch.library.blocks import fine_mm, majority, shares
 from cerebatch.library.fit import Fit, LobuleMap
 from cerebatch.library.head import Head
 from cerebatch.library.suit import close_fissures
@@ -57,11 +58,12 @@ def compose(lobules: LobuleMap, head: Head, fit: Fit, resolution: float, threads
     threads : int
         Of the head's resampling.
     """
-    factor = round(resolution / FINE_MM)
-    box = cerebellum_box(FINE_MM)
+    edge = fine_mm(resolution)
+    factor = round(resolution / edge)
+    box = cerebellum_box(edge)
     filled = _filled(lobules, fit)
     covered = box.cropped_around(apply(fit.grid.affine, np.argwhere(filled).astype(np.float64)), margin_mm=1.0)
-    thickness = round(max(_SLAB_MM, resolution) / FINE_MM)
+    thickness = round(max(_SLAB_MM, resolution) / edge)
     slabs = []
     for start in range(0, box.shape[0], thickness):
         stop = min(start + thickness, box.shape[0])

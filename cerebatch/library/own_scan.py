@@ -11,7 +11,7 @@ import numpy as np
 
 from cerebatch.errors import InputError, LabelMapError
 from cerebatch.library.arbor import CORES
-from cerebatch.library.blocks import FINE_MM, majority
+from cerebatch.library.blocks import fine_mm, majority
 from cerebatch.library.borders import visible_share
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.fit import LobuleMap
@@ -98,7 +98,8 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
         mni_from_map = Prepared.read(folder).affine
         image = np.stack([_read(folder / f"{contrast}.nii.gz") for contrast in CONTRASTS])
     lobules = scan.lobules
-    box, fine = cerebellum_box(resolution), cerebellum_box(FINE_MM)
+    edge = fine_mm(resolution)
+    box, fine = cerebellum_box(resolution), cerebellum_box(edge)
     labelled_mm = apply(mni_from_map @ lobules.grid.affine, np.argwhere(lobules.dseg > 0).astype(np.float64))
     outside = float(np.mean(~box.holds(labelled_mm)))
     if outside > 0:
@@ -109,7 +110,7 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
             do="Check that the scan and the map belong together.",
         )
     parents = majority(
-        resample_labels(lobules.dseg, lobules.grid, fine, inverse(mni_from_map)), round(resolution / FINE_MM)
+        resample_labels(lobules.dseg, lobules.grid, fine, inverse(mni_from_map)), round(resolution / edge)
     )
     core = np.where(parents <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
     white = np.isin(parents, CORES) | ((parents > 0) & (image[0] > _WHITE_ABOVE))

@@ -19,7 +19,7 @@ from cerebatch.errors import InputError, LabelMapError, UnreadableScanError
 from cerebatch.evaluation.overlap import dice
 from cerebatch.labelmaps import read_codes
 from cerebatch.library.align import centroids, fit_affine, overlap_affine
-from cerebatch.library.blocks import FINE_MM, majority
+from cerebatch.library.blocks import fine_mm, majority
 from cerebatch.library.suit import (
     SHARED,
     WHITE_MATTER,
@@ -116,9 +116,11 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     margin_mm = _require_inside(map_path, dseg, map_grid, mni_from_map)
 
     grid = space.cerebellum_box(resolution)
-    fine = space.cerebellum_box(FINE_MM)
+    fine = space.cerebellum_box(fine_mm(resolution))
     map_from_mni = space.inverse(mni_from_map)
-    placed = majority(space.resample_labels(dseg, map_grid, fine, map_from_mni), round(resolution / FINE_MM))
+    placed = majority(
+        space.resample_labels(dseg, map_grid, fine, map_from_mni), round(resolution / fine_mm(resolution))
+    )
     final = space.resample_labels(moving, map_grid, work, map_from_mni)
     sources = (map_path.name, suit_path.name, suit_t1_path.name)
     return PlacedCase(placed, grid, mni_from_map, dropped, agreement(final, reference, work), margin_mm, sources)

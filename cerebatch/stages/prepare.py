@@ -117,12 +117,13 @@ def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: flo
     with log.step("correct bias"):
         image = ants_bridge.correct_bias(image, grid, head | mask, _ROUGH_BIAS)
     with log.step("normalise"):
-        classes = tissue.tissue_classes(image, grid, mni_from_native)
+        maps = tissue.tissue_maps(grid, mni_from_native)
+        classes = tissue.tissue_classes(image, maps)
         image = tissue.normalised(image, tissue.tissue_means(image, classes, "T1w"), "T1w")
     with log.step("correct bias inside the skull"):
         image = ants_bridge.correct_bias(image, grid, mask, _FINE_BIAS)
     with log.step("normalise again"):
-        classes = tissue.tissue_classes(image, grid, mni_from_native)
+        classes = tissue.tissue_classes(image, maps)
         means: dict[Contrast, TissueMeans] = {"T1w": tissue.tissue_means(image, classes, "T1w")}
         image = tissue.normalised(image, means["T1w"], "T1w")
     with log.step("resample"):

@@ -26,6 +26,12 @@ from cerebatch.template import tissue_probabilities
 MakeCase = Callable[..., LabelledCase]
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]
 
+SCANNER_FROM_MNI = {
+    "one": np.diag([0.85, 0.85, 0.85, 1.0]) + np.outer([1, 1, 1, 0], [0, 0, 0, 1]) * np.array([[5], [60], [40], [0]]),
+    "two": np.diag([0.8, 0.9, 0.88, 1.0]) + np.outer([1, 1, 1, 0], [0, 0, 0, 1]) * np.array([[-9], [40], [55], [0]]),
+}
+"""MNI millimetres -> the frame of each person's map."""
+
 STRAY = 217
 """A code outside the protocol, such as subject 3's map holds."""
 
@@ -40,10 +46,19 @@ def lobule_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table[label.index] = label.cobralab
     codes = table[dseg]
     codes[0, 0, :3] = STRAY
-    for name, scale, shift in (("one", (0.85, 0.85, 0.85), (5, 60, 40)), ("two", (0.8, 0.9, 0.88), (-9, 40, 55))):
-        scanner_from_mni = np.diag([*scale, 1.0])
-        scanner_from_mni[:3, 3] = shift
+    for name, scanner_from_mni in SCANNER_FROM_MNI.items():
         nib.save(nib.Nifti1Image(codes, scanner_from_mni @ grid.affine), folder / f"{name}_dseg.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """T1w and T2w of the first of the two people, 2 mm, in the frame of the map."""
+    folder = tmp_path_factory.mktemp("scans")
+    head = template_head()
+    affine = SCANNER_FROM_MNI["one"] @ head.grid.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    for contrast, image in (("T1w", head.t1w), ("T2w", head.t2w)):
+        nib.save(nib.Nifti1Image(1000 * image[::2, ::2, ::2], affine), folder / f"one_{contrast}.nii.gz")
     return folder
 
 

@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 
 from cerebatch import labels
+from cerebatch.errors import InputError
 from cerebatch.evaluation.overlap import dice, mean_dice
+from cerebatch.library.fit import LobuleMap
+from cerebatch.library.own_scan import find_own_scans
 from cerebatch.library.store import open_library
+from cerebatch.phantom.cerebellum import template_case
 from cerebatch.volumes import counted_cm3
 
 pytestmark = pytest.mark.slow
@@ -31,16 +35,22 @@ def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def built(lobule_maps: Path, head_maps: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A library of two people in one head at 4 mm, and what the build told. One head map is broken."""
+def built(
+    lobule_maps: Path, head_maps: Path, own_scans: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """A library at 4 mm: two people in one head, and one of them in a scan; and what the build told.
+
+    One head map is broken.
+    """
     folder = tmp_path_factory.mktemp("library")
     heads = folder / "heads"
     shutil.copytree(head_maps, heads)
     (heads / "broken_dseg.nii.gz").write_bytes(b"\x1f\x8bno image")
     path = folder / "LIB.zarr"
     result = cerebatch(
-        "library", "build", path, "--lobules", lobule_maps, "--heads", heads, "--resolution", "4.0", "--processes", 1
-    )
+        "library", "build", path, "--lobules", lobule_maps, "--heads", heads, "--scans", own_scans,
+        "--resolution", "4.0", "--processes", 1,
+    )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     return path, result.stdout
 
@@ -49,7 +59,7 @@ def test_a_broken_head_is_left_out_by_name_and_stops_nothing(built: tuple[Path, 
     path, told = built
     (line,) = (line for line in told.splitlines() if line.startswith("left out:"))
     assert "broken_dseg.nii.gz" in line
-    assert set(open_library(path).heads) == {"alpha"}
+    assert set(open_library(path).heads) == {"alpha", "one"}
 
 
 def test_codes_outside_the_protocol_are_dropped_with_a_count(built: tuple[Path, str]) -> None:
@@ -59,16 +69,16 @@ def test_codes_outside_the_protocol_are_dropped_with_a_count(built: tuple[Path, 
 
 def test_every_map_is_in_every_head_with_its_mirrored_twin(built: tuple[Path, str]) -> None:
     library = open_library(built[0])
-    assert library.names == ("one_alpha", "one_alpha-mirrored", "two_alpha", "two_alpha-mirrored")
-    assert library.persons == ("one", "one", "two", "two")
-    assert library.mirrored == (False, True, False, True)
+    names = ["one_alpha", "two_alpha", "one_own"]
+    assert library.names == tuple(twin for name in names for twin in (name, f"{name}-mirrored"))
+    assert library.persons == ("one", "one", "two", "two", "one", "one")
+    assert library.mirrored == (False, True) * 3
     np.testing.assert_array_equal(library.dseg(1), labels.mirrored(library.dseg(0)[::-1]))
 
 
 def test_a_map_fills_the_cerebellum_of_the_head(built: tuple[Path, str]) -> None:
     library = open_library(built[0])
-    overlaps = library.dataset()["overlap"].values
-    assert (overlaps > 0.93).all()
+    assert (library.dataset()["overlap"].values[:4] > 0.93).all()
     volume_cm3 = np.count_nonzero(library.dseg(0)) * 0.064
     assert 100 < volume_cm3 < 170
 
@@ -93,10 +103,32 @@ def test_arbor_vitae_is_white_in_one_convention_and_its_lobule_in_the_other(buil
     assert np.isin(dseg[changed], (13, 26)).mean() > 0.7
 
 
+def test_a_persons_own_scan_comes_with_the_labels_of_the_map(built: tuple[Path, str]) -> None:
+    """The stand-in is a rendering of the phantom in the frame of its map, prepared like any scan."""
+    library = open_library(built[0])
+    index = library.names.index("one_own")
+    assert library.rendered[index] is False
+    assert not library.tissue(index).any()
+    truth, _ = template_case(4.0)
+    assert dice(library.lobules(index) > 0, truth > 0) > 0.9
+    t1w, dseg = library.image(index, "T1w"), library.dseg(index)
+    white = np.isin(dseg, (13, 26))
+    assert np.median(t1w[white]) > np.median(t1w[(dseg > 0) & ~white]) + 40
+
+
+def test_half_a_persons_scans_are_refused_by_name(own_scans: Path, tmp_path: Path) -> None:
+    shutil.copy(own_scans / "one_T1w.nii.gz", tmp_path)
+    found = [LobuleMap("one", "one_dseg.nii.gz", *([None] * 4))]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"one_T2w\.nii\.gz: expected a scan of each contrast, found only one_T1w"):
+        find_own_scans(tmp_path, found)
+    with pytest.raises(InputError, match="expected scans named after the maps"):
+        find_own_scans(tmp_path / "nothing", found)
+
+
 def test_info_and_verify_read_the_library(built: tuple[Path, str]) -> None:
     path, _ = built
     result = cerebatch("library", "info", path)
-    assert "cases: 4" in result.stdout
+    assert "cases: 6" in result.stdout
     assert cerebatch("library", "verify", path).returncode == 0
 
 
