@@ -102,15 +102,13 @@ Fused warp_and_fuse(const FloatArray& target, const std::vector<FloatArray>& ima
 
 std::uint64_t sum_words(const std::vector<py::array>& arrays, int threads) {
     require(threads >= 1, "threads: expected at least 1, found " + std::to_string(threads));
-    std::vector<std::pair<const unsigned char*, py::ssize_t>> buffers;
+    std::vector<cerebatch::Buffer> buffers;
     for (const auto& array : arrays) {
         require((array.flags() & py::array::c_style) != 0, "arrays: expected contiguous ones");
-        buffers.emplace_back(static_cast<const unsigned char*>(array.data()), array.nbytes());
+        buffers.push_back({static_cast<const unsigned char*>(array.data()), array.nbytes()});
     }
     py::gil_scoped_release release;
-    std::uint64_t sum = 0;
-    for (const auto& [bytes, size] : buffers) sum += cerebatch::sum_words(bytes, size, threads);
-    return sum;
+    return cerebatch::sum_words(buffers, threads);
 }
 
 }  // namespace

@@ -327,6 +327,14 @@ def test_a_factor_that_does_not_fit_is_refused(factor: int) -> None:
         _kernels.warp_and_fuse(**GOOD, factor=factor)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_floor_of_the_benchmarks_reads_every_byte(threads: int) -> None:
+    arrays = [np.random.default_rng(0).integers(0, 256, n, dtype=np.uint8) for n in (0, 7, 8, 2**21 + 13)]
+    whole = [array[: array.size // 8 * 8].view(np.uint64) for array in arrays]
+    rest = [array[array.size // 8 * 8 :] for array in arrays]
+    assert _kernels.sum_words(arrays, threads) == sum(int(a.sum(dtype=np.uint64)) for a in (*whole, *rest)) % 2**64
+
+
 @pytest.mark.parametrize("kernel", [_kernels.fuse, _kernels.warp_and_fuse])
 def test_other_threads_run_meanwhile(kernel: Any) -> None:
     cases = random_cases(4, (32, 32, 32))

@@ -1,6 +1,7 @@
 // The floor of the benchmarks: reading buffers once and adding them up.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,32 +11,44 @@
 #include "cerebatch/tiles.hpp"
 
 namespace cerebatch {
+
+struct Buffer {
+    const unsigned char* bytes;
+    std::ptrdiff_t size;
+};
+
 namespace detail {
 
-struct SumTile {
-    static CEREBATCH_INLINE void run(const unsigned char* bytes, std::ptrdiff_t begin, std::ptrdiff_t end,
-                                     std::uint64_t& sum) {
+struct SumBuffer {
+    static CEREBATCH_INLINE void run(const Buffer& buffer, std::uint64_t& sum) {
         std::uint64_t own = 0;
-        std::ptrdiff_t at = begin;
-        for (; at + 8 <= end; at += 8) {
+        std::ptrdiff_t at = 0;
+        for (; at + 8 <= buffer.size; at += 8) {
             std::uint64_t word;
-            std::memcpy(&word, bytes + at, 8);
+            std::memcpy(&word, buffer.bytes + at, 8);
             own += word;
         }
-        for (; at < end; ++at) own += bytes[at];
+        for (; at < buffer.size; ++at) own += buffer.bytes[at];
         sum += own;
     }
 };
 
 }  // namespace detail
 
-// Sum of the words of 8 bytes, and of the bytes that are left over at the end, modulo 2^64.
-inline std::uint64_t sum_words(const unsigned char* bytes, std::ptrdiff_t size, int threads) {
-    constexpr std::ptrdiff_t tile = std::ptrdiff_t{1} << 20;
-    const int workers = detail::workers(size, tile, threads);
+// Sum of the words of 8 bytes of every buffer, and of the bytes that are left over at its end, modulo 2^64.
+inline std::uint64_t sum_words(const std::vector<Buffer>& buffers, int threads) {
+    constexpr std::ptrdiff_t piece = std::ptrdiff_t{1} << 20;
+    std::vector<Buffer> pieces;
+    for (const Buffer& buffer : buffers) {
+        for (std::ptrdiff_t at = 0; at < buffer.size; at += piece) {
+            pieces.push_back({buffer.bytes + at, std::min(piece, buffer.size - at)});
+        }
+    }
+    const auto number = static_cast<std::ptrdiff_t>(pieces.size());
+    const int workers = detail::workers(number, 1, threads);
     std::vector<std::uint64_t> sums(workers);
-    detail::for_each_tile(size, tile, workers, [&](std::ptrdiff_t begin, std::ptrdiff_t end, int worker) {
-        detail::run_with<detail::SumTile>(widest_simd(), bytes, begin, end, sums[worker]);
+    detail::for_each_tile(number, 1, workers, [&](std::ptrdiff_t begin, std::ptrdiff_t, int worker) {
+        detail::run_with<detail::SumBuffer>(widest_simd(), pieces[begin], sums[worker]);
     });
     std::uint64_t sum = 0;
     for (const auto part : sums) sum += part;
