@@ -21,7 +21,7 @@ from cerebatch.evaluation.overlap import mean_dice
 from cerebatch.fusion import warp_and_fuse
 from cerebatch.labels import N_CLASSES
 from cerebatch.library.similar import LeaveOut, most_similar, standardised
-from cerebatch.library.store import open_library
+from cerebatch.library.store import Library, open_library
 from cerebatch.library.subject_atlas import CASES, compared_region, register_cases
 from cerebatch.space import LabelMap
 
@@ -41,7 +41,7 @@ def scores(path: Path, index: int) -> dict[str, object]:
     fields = register_cases(image, images, region, library.resolution)
     row: dict[str, object] = {
         "case": library.names[index],
-        "affine_majority": mean_dice(_majority(path, left_out), truth),
+        "affine_majority": mean_dice(_majority(library, left_out), truth),
     }
     target, moving = standardised(image, region), [standardised(other, region) for other in images]
     singles = [
@@ -57,14 +57,12 @@ def scores(path: Path, index: int) -> dict[str, object]:
     return row
 
 
-def _majority(path: Path, left_out: LeaveOut) -> LabelMap:
+def _majority(library: Library, left_out: LeaveOut) -> LabelMap:
     """Most frequent label of all allowed cases as they lie in the box."""
-    library = open_library(path)
     votes = np.zeros((N_CLASSES, *library.grid.shape), dtype=np.uint8)
-    for k, (person, head) in enumerate(zip(library.persons, library.heads, strict=True)):
-        if person not in left_out.persons and head not in left_out.heads:
-            dseg = library.dseg(k)
-            np.put_along_axis(votes, dseg[None], np.take_along_axis(votes, dseg[None], 0) + 1, 0)
+    for k in left_out.candidates(library):
+        dseg = library.dseg(k)[None]
+        np.put_along_axis(votes, dseg, np.take_along_axis(votes, dseg, 0) + 1, 0)
     return votes.argmax(axis=0).astype(np.uint8)
 
 

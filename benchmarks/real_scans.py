@@ -11,17 +11,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from cerebatch.evaluation.overlap import closed, dice, hausdorff95_mm, largest_piece_share
 from cerebatch.labelmaps import read_codes, read_dseg
 from cerebatch.labels import LABELS
-from cerebatch.library.place import agreement
+from cerebatch.library.place import agreement, suit_on_box
 from cerebatch.library.store import open_library
-from cerebatch.library.suit import close_fissures, merge_cobralab, merge_suit, register_suit, require_suit
-from cerebatch.space import LabelMap, cerebellum_box, resample_labels
+from cerebatch.library.suit import merge_cobralab
+from cerebatch.space import cerebellum_box
 
 CEREBELLUM = (7, 8, 46, 47)
 
@@ -37,7 +36,10 @@ def main() -> None:
     options = parser.parse_args()
 
     low, high = volume_range(options.library)
-    suit = suit_on_box(options.suit)
+    suit = suit_on_box(
+        options.suit / "suit_space-MNI152NLin6Asym_dseg.nii.gz",
+        options.suit / "cerebellum_space-MNI152NLin6Asym_T1w.nii.gz",
+    )
     box = cerebellum_box(1.0)
     rows = []
     for path in sorted(options.run.glob("sub-*/**/anat/*_space-*_seg-lobules_res-1_dseg.nii.gz")):
@@ -76,19 +78,6 @@ def volume_range(path: Path) -> tuple[dict[int, float], dict[int, float]]:
     counts = np.stack([np.bincount(library.dseg(k).ravel(), minlength=27) for k in range(len(library.names))])
     low, high = counts.min(axis=0) * edge / 1000, counts.max(axis=0) * edge / 1000
     return dict(enumerate(low)), dict(enumerate(high))
-
-
-def suit_on_box(folder: Path) -> LabelMap:
-    """SUIT in the merged codes on the 1 mm box, registered to our template, fissures closed."""
-    dseg_path = folder / "suit_space-MNI152NLin6Asym_dseg.nii.gz"
-    codes, grid = read_codes(dseg_path)
-    require_suit(dseg_path, codes)
-    image = nib.load(folder / "cerebellum_space-MNI152NLin6Asym_T1w.nii.gz")
-    suit = codes.astype(np.uint8)
-    t1w = np.asarray(image.dataobj, dtype=np.float32)
-    suit_from_mni = register_suit(t1w, type(grid).of(image), suit, grid)
-    box = cerebellum_box(1.0)
-    return close_fissures(merge_suit(resample_labels(suit, grid, box, suit_from_mni), box), box)
 
 
 def compare(name: str, ours: Path, theirs: Path) -> None:

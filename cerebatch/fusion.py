@@ -24,9 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch import _kernels
-from cerebatch.space import LabelMap, Volume
-
-Field = NDArray[np.float32]
+from cerebatch.space import Field, LabelMap, Volume
 
 
 def fuse(

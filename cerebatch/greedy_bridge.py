@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import StageError
-from cerebatch.space import Volume
-
-Field = NDArray[np.float32]
+from cerebatch.space import Field, Volume
 
 _ROUGHNESS = 0.001
 """Standard deviation of the noise that NCC needs, as a share of the range of intensities."""

@@ -13,6 +13,11 @@ from cerebatch.labels import LABELS
 from cerebatch.space import Grid, LabelMap
 
 
+def map_name(path: Path) -> str:
+    """Name of a label map: that of its file without extension and ``_dseg``."""
+    return path.name.split(".")[0].removesuffix("_dseg")
+
+
 def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
     """Read a map of whole numbers in any protocol.
 

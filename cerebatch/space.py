@@ -28,6 +28,8 @@ except ImportError as error:
 Affine = NDArray[np.float64]
 Volume = NDArray[np.float32]
 LabelMap = NDArray[np.uint8]
+Field = NDArray[np.float32]
+"""Displacements (X, Y, Z, 3) in voxels."""
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
 """BIDS name of the template that nilearn carries."""

@@ -53,6 +53,20 @@ def grow(dseg: LabelMap, grid: Grid, share: float = WHITE_SHARE) -> NDArray[np.b
     return white
 
 
+def white_apart(lobules: LabelMap, white: NDArray[np.bool_]) -> LabelMap:
+    """The map with all white matter under the code of its side's core.
+
+    Parameters
+    ----------
+    lobules : (X, Y, Z) uint8
+        Cerebatch codes, an arbor vitae with the code of its lobule.
+    white : (X, Y, Z) bool
+        Core and arbor vitae.
+    """
+    core = np.where(lobules <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
+    return np.where(white, core, lobules)
+
+
 def _grow_side(dseg: LabelMap, core: int, grid: Grid, share: float) -> NDArray[np.bool_]:
     inside = np.flatnonzero(dseg)
     code = dseg.ravel()[inside]

@@ -22,7 +22,7 @@ from cerebatch.errors import CerebatchError, InputError, LibraryError
 from cerebatch.library import writing
 from cerebatch.library.arbor import CORES
 from cerebatch.library.borders import visible_share
-from cerebatch.library.case import LabelledCase, mirrored_pair
+from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
 from cerebatch.library.compose import compose
 from cerebatch.library.fit import Fit, LobuleMap, fit, read_lobule_map
 from cerebatch.library.head import Head, read_head
@@ -126,10 +126,10 @@ def build(path: Path, plan: Plan, *, processes: int, tell: Tell) -> None:
             raise InputError(
                 plan.heads[0].parent, expected="a lobule map and a head that fit", found="none", do="See what was told."
             )
-        done = _begin(path, [twin for name in names for twin in (name, _twin(name))], plan)
+        done = _begin(path, [twin for name in names for twin in (name, twin_name(name))], plan)
         jobs: dict[str, Future[None]] = {}
         for index, name in enumerate(names):
-            if {name, _twin(name)} <= done:
+            if {name, twin_name(name)} <= done:
                 continue
             if name in own:
                 jobs[name] = pool.submit(_make_own, path, 2 * index, own[name], plan)
@@ -178,10 +178,6 @@ def _pairs(maps: dict[str, LobuleMap], heads: dict[str, Head], cases: int | None
     return spread[:cases]
 
 
-def _twin(name: str) -> str:
-    return f"{name}-mirrored"
-
-
 def _begin(path: Path, names: list[str], plan: Plan) -> set[str]:
     """Create the store, or see what an earlier build left in it."""
     if not path.exists():
@@ -208,7 +204,7 @@ def _make(path: Path, index: int, name: str, lobules: LobuleMap, head: Head, pla
         name=name,
         person=lobules.name,
         head=head.name,
-        twin=_twin(name),
+        twin="",
         mirrored=False,
         rendered=True,
         overlap=placed.overlap,

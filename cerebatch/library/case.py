@@ -59,6 +59,11 @@ class LabelledCase:
     lobules: LabelMap
 
 
+def twin_name(name: str) -> str:
+    """Name of the mirrored twin of a case."""
+    return f"{name}-mirrored"
+
+
 def mirrored_twin(case: LabelledCase) -> LabelledCase:
     """The case with left and right exchanged: in the images, the tissues, the places and codes of the labels.
 
@@ -67,7 +72,7 @@ def mirrored_twin(case: LabelledCase) -> LabelledCase:
     """
     return replace(
         case,
-        name=case.twin or f"{case.name}-mirrored",
+        name=case.twin or twin_name(case.name),
         twin=case.name,
         mirrored=not case.mirrored,
         image=flipped(case.image),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.library.arbor import CORES
+from cerebatch.library.arbor import white_apart
 from cerebatch.library.blocks import fine_mm, majority, shares
 from cerebatch.library.fit import Fit, LobuleMap
 from cerebatch.library.head import Head
@@ -77,8 +77,7 @@ def compose(lobules: LobuleMap, head: Head, fit: Fit, resolution: float, threads
             fissure = resample_labels(filled, fit.grid, slab, np.eye(4), threads) > 0
             tissue[fissure & (tissue != _WM)] = _CSF
             tissue[parents > 0] = np.where(white[parents > 0], _WM, _GM)
-        core = np.where(parents <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
-        dseg = np.where(white, core, parents)
+        dseg = white_apart(parents, white)
         slabs.append((majority(dseg, factor), majority(parents, factor), shares(tissue, factor, len(TISSUES))))
     dsegs, parts, tissues = zip(*slabs, strict=True)
     return Composed(np.concatenate(dsegs), np.concatenate(parts), np.concatenate(tissues, axis=1))

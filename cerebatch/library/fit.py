@@ -15,13 +15,14 @@ from scipy import ndimage
 
 from cerebatch import greedy_bridge, labels
 from cerebatch.errors import LabelMapError, StageError
-from cerebatch.greedy_bridge import Field, GreedySchedule
-from cerebatch.labelmaps import read_codes
+from cerebatch.evaluation.overlap import dice
+from cerebatch.greedy_bridge import GreedySchedule
+from cerebatch.labelmaps import map_name, read_codes
 from cerebatch.library.align import centroids, fit_similarity, overlap_affine
 from cerebatch.library.arbor import CORES, grow
 from cerebatch.library.head import BRAIN_STEM, LEFT_GREY, LEFT_WHITE, RIGHT_GREY, RIGHT_WHITE, Head
 from cerebatch.library.suit import close_fissures
-from cerebatch.space import Affine, Grid, LabelMap, Volume, cerebellum_box, inverse, resample_labels
+from cerebatch.space import Affine, Field, Grid, LabelMap, Volume, cerebellum_box, inverse, resample_labels
 
 _STEM_MM = 6.0
 """The head's outline is not followed nearer to the brain stem: it has peduncles there and the maps have none."""
@@ -108,8 +109,7 @@ def read_lobule_map(path: Path) -> LobuleMap:
             found=f"none of {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}",
             do="Give the maps of CoBrALab/atlases (cerebellum/labels), NIfTI.",
         )
-    name = path.name.split(".")[0].removesuffix("_dseg")
-    return LobuleMap(name, path.name, dseg, grow(dseg, grid), grid, dropped)
+    return LobuleMap(map_name(path), path.name, dseg, grow(dseg, grid), grid, dropped)
 
 
 def fit(lobules: LobuleMap, head: Head) -> Fit:
@@ -147,8 +147,7 @@ def fit(lobules: LobuleMap, head: Head) -> Fit:
     _require_no_folds(field)
     moved = displaced(started, field) > 0
     _require_inside(moved)
-    overlap = 2 * np.sum(moved & (target > 0) & mask) / np.sum((moved & mask) * 1 + ((target > 0) & mask))
-    return Fit(map_from_mni, field, grid, float(overlap))
+    return Fit(map_from_mni, field, grid, dice(moved & mask, (target > 0) & mask))
 
 
 def displaced(dseg: LabelMap, field: Field) -> LabelMap:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.errors import LabelMapError
-from cerebatch.labelmaps import read_codes
+from cerebatch.labelmaps import map_name, read_codes
 from cerebatch.library.tissues import TISSUE_OF_CODE, TISSUES, rendered
 from cerebatch.registration import register_to_template
 from cerebatch.space import Affine, Grid, LabelMap
@@ -85,8 +85,8 @@ def read_head(path: Path, *, seed: int = 1) -> Head:
     image = rendered({name: (tissues == k).astype(np.float32) for k, name in enumerate(TISSUES)}, "T1w")
     registration = register_to_template(image, grid, seed=seed)
     regions = _translated(codes, _REGION_OF_CODE)
-    name = path.name.split(".")[0].removesuffix("_dseg")
-    return Head(name, path.name, _emptied(tissues, regions, grid), regions, grid, registration.mni_from_native)
+    surroundings = _emptied(tissues, regions, grid)
+    return Head(map_name(path), path.name, surroundings, regions, grid, registration.mni_from_native)
 
 
 def _emptied(tissues: LabelMap, regions: LabelMap, grid: Grid) -> LabelMap:

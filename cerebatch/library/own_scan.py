@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from cerebatch.errors import InputError, LabelMapError
-from cerebatch.library.arbor import CORES
+from cerebatch.library.arbor import CORES, white_apart
 from cerebatch.library.blocks import fine_mm, majority
 from cerebatch.library.borders import visible_share
 from cerebatch.library.case import LabelledCase
@@ -112,13 +112,12 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
     parents = majority(
         resample_labels(lobules.dseg, lobules.grid, fine, inverse(mni_from_map)), round(resolution / edge)
     )
-    core = np.where(parents <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
     white = np.isin(parents, CORES) | ((parents > 0) & (image[0] > _WHITE_ABOVE))
     return LabelledCase(
         name=scan.name,
         person=lobules.name,
         head=lobules.name,
-        twin=f"{scan.name}-mirrored",
+        twin="",
         mirrored=False,
         rendered=False,
         overlap=1.0,
@@ -126,7 +125,7 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
         sources=(lobules.file_name, scan.t1w.name, scan.t2w.name),
         image=image,
         tissue=np.zeros((len(TISSUES), *box.shape), dtype=np.uint8),
-        dseg=np.where(white, core, parents),
+        dseg=white_apart(parents, white),
         lobules=parents,
     )
 

@@ -98,14 +98,8 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     dseg, dropped = labels.from_cobralab(codes)
     moving = merge_cobralab(dseg)
     _require_protocol(map_path, moving, dropped)
-    codes, suit_grid = read_codes(suit_path)
-    require_suit(suit_path, codes)
-    suit = codes.astype(np.uint8)
-    t1w, t1w_grid = _read_t1w(suit_t1_path)
-
-    suit_from_mni = register_suit(t1w, t1w_grid, suit, suit_grid)
     work = space.cerebellum_box(1.0)
-    reference = close_fissures(merge_suit(space.resample_labels(suit, suit_grid, work, suit_from_mni), work), work)
+    reference = suit_on_box(suit_path, suit_t1_path)
 
     here, volumes_mm3 = centroids(moving, map_grid, len(SHARED))
     there, _ = centroids(reference, work, len(SHARED))
@@ -124,6 +118,29 @@ def place(map_path: Path, suit_path: Path, suit_t1_path: Path, resolution: float
     final = space.resample_labels(moving, map_grid, work, map_from_mni)
     sources = (map_path.name, suit_path.name, suit_t1_path.name)
     return PlacedCase(placed, grid, mni_from_map, dropped, agreement(final, reference, work), margin_mm, sources)
+
+
+def suit_on_box(suit_path: Path, suit_t1_path: Path) -> space.LabelMap:
+    """SUIT on the cerebellum box at 1 mm: codes of `suit.SHARED`, fissures closed, registered to our template.
+
+    Parameters
+    ----------
+    suit_path : Path
+        SUIT parcellation in MNI152NLin6Asym space (codes 1 to 34).
+    suit_t1_path : Path
+        T1-weighted cerebellum of that template.
+
+    Raises
+    ------
+    LabelMapError, UnreadableScanError, RegistrationError, SettingsError
+        As `place`.
+    """
+    codes, suit_grid = read_codes(suit_path)
+    require_suit(suit_path, codes)
+    suit = codes.astype(np.uint8)
+    suit_from_mni = register_suit(*_read_t1w(suit_t1_path), suit, suit_grid)
+    box = space.cerebellum_box(1.0)
+    return close_fissures(merge_suit(space.resample_labels(suit, suit_grid, box, suit_from_mni), box), box)
 
 
 def write_case(placed: PlacedCase, out_path: Path) -> None:

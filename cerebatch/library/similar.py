@@ -31,6 +31,11 @@ class LeaveOut:
         """Everything that shares the person or the head with a case; its mirrored twin shares both."""
         return cls((library.persons[index],), (library.heads[index],))
 
+    def candidates(self, library: Library) -> list[int]:
+        """Indices of the cases that may be used."""
+        pairs = zip(library.persons, library.heads, strict=True)
+        return [k for k, (person, head) in enumerate(pairs) if person not in self.persons and head not in self.heads]
+
 
 def standardised(image: Volume, region: NDArray[np.bool_]) -> Volume:
     """Z-scores over a region of the box.
@@ -68,12 +73,7 @@ def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOu
     LibraryError
         No case is left.
     """
-    left_out = leave_out or LeaveOut()
-    candidates = [
-        index
-        for index, (person, head) in enumerate(zip(library.persons, library.heads, strict=True))
-        if person not in left_out.persons and head not in left_out.heads
-    ]
+    candidates = (leave_out or LeaveOut()).candidates(library)
     if not candidates:
         raise LibraryError(
             library.path,

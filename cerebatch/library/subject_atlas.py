@@ -11,10 +11,10 @@ from scipy import ndimage
 
 from cerebatch import greedy_bridge
 from cerebatch.fusion import warp_and_fuse
-from cerebatch.greedy_bridge import Field, GreedySchedule
+from cerebatch.greedy_bridge import GreedySchedule
 from cerebatch.library.similar import LeaveOut, most_similar, standardised
 from cerebatch.library.store import Library
-from cerebatch.space import LabelMap, Volume
+from cerebatch.space import Field, LabelMap, Volume
 from cerebatch.steps import StepLog
 
 CASES = 20

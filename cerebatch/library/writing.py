@@ -210,8 +210,8 @@ def resume(path: Path, names: Sequence[str], resolution: float) -> set[str]:
         The store is finished, or was created for other cases or another resolution.
     """
     require_unfinished(path)
-    attributes = open_store(path).attrs
-    there = read_column(open_store(path), "name")
+    group = open_store(path)
+    attributes, there = group.attrs, read_column(group, "name")
     if there != list(names) or attributes["resolution_mm"] != resolution:
         other = next((name for name in [*there, *names] if name not in names or name not in there), "another order")
         raise LibraryError(
