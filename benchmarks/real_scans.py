@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cerebatch.evaluation.overlap import closed, dice, hausdorff95_mm, largest_piece_share
+from cerebatch.evaluation.overlap import dice, hausdorff95_mm, largest_piece_share
 from cerebatch.labelmaps import read_codes, read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.library.place import agreement, suit_on_box
 from cerebatch.library.store import open_library
 from cerebatch.library.suit import merge_cobralab
+from cerebatch.morphology import closed
 from cerebatch.space import cerebellum_box
 
 CEREBELLUM = (7, 8, 46, 47)
@@ -55,7 +56,8 @@ def main() -> None:
                 print(f"size: {where}, the maps have {low[label.index]:.2f} to {high[label.index]:.2f}")
             if volume and (piece := largest_piece_share(mask)) < 0.9:
                 print(f"pieces: {where}, largest piece {piece:.2f}")
-        found = agreement(merge_cobralab(dseg), suit, box)
+        with_folia, _ = read_dseg(path.with_name(path.name.replace("_res-1_", "_res-1_desc-withfolia_")))
+        found = agreement(merge_cobralab(with_folia), suit, box)
         row["SUIT"] = float(np.mean([value for key, value in found.items() if key != "cerebellum"]))
         row["SUIT_cerebellum"] = found["cerebellum"]
         rows.append(row)

@@ -172,6 +172,16 @@ def simulate(
     print(f"{people} phantoms (made up, not people) in {out_bids}, their truth in derivatives/phantom-truth")
 
 
+@app.command()
+def template(
+    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset; must not hold one already.")],
+) -> None:
+    """Write the MNI152 template as a BIDS dataset of one person: a real T1w that needs no download."""
+    from cerebatch.template import write_dataset
+
+    print(f"wrote {write_dataset(out_bids)}")
+
+
 @library_app.command()
 def build(
     out: Annotated[Path, typer.Argument(help="Library to make, .zarr; an unfinished one is gone on with.")],

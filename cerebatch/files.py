@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from cerebatch.errors import DatasetError
 from cerebatch.labels import LABELS
 from cerebatch.space import Affine, Grid
 
@@ -20,6 +21,20 @@ Frame = Literal["native", "MNI"]
 _FORM_CODE: dict[Frame, int] = {"native": 1, "MNI": 4}
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Exchanges LPS, the frame of ITK, and RAS."""
+
+
+def require_empty(folder: Path) -> None:
+    """Refuse to write a dataset among other files.
+
+    Raises
+    ------
+    DatasetError
+        The folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise DatasetError(
+            folder, expected="a new or empty folder", found="a folder with files in it", do="Name another folder."
+        )
 
 
 def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:

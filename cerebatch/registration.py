@@ -26,7 +26,8 @@ _AROUND_MM, _INSIDE_MM = 8.0, -2.0
 
 _BRAIN_CENTRE_MM = np.array([0.0, -18.0, 8.0])
 _HEAD_HEIGHT_MM = 150.0
-_SCALE_LIMITS = (0.6, 1.7)
+SCALE_LIMITS = (0.6, 1.7)
+"""Of an affine to the template; the cerebella of people vary less."""
 _NEIGHBOURHOOD_MM = 12.0
 _LEAST_CORRELATION = 0.45
 """Local correlations of real scans lie at 0.54 and more, of scans upside down or on their side below 0.37."""
@@ -153,7 +154,7 @@ def _smoothed(image: Volume) -> Volume:
 
 
 def _check(mni_from_native: Affine, correlation: float) -> None:
-    low, high = _SCALE_LIMITS
+    low, high = SCALE_LIMITS
     scales = np.linalg.svd(mni_from_native[:3, :3], compute_uv=False)
     if scales.min() < low or scales.max() > high:
         raise RegistrationError(

@@ -22,6 +22,11 @@ COLUMNS = {
     },
     "native_count_cm3": {"Description": "Voxels counted on the grid of the scan", "Units": "cm3"},
     "percent_icv": {"Description": "volume_cm3 in per cent of the intracranial volume", "Units": "%"},
+    "with_folia_cm3": {
+        "Description": "As volume_cm3, white matter of the folia counted with its lobule, as CERES and manual maps do; "
+        "n/a where the method does not tell them apart",
+        "Units": "cm3",
+    },
     "asymmetry": {
         "Description": "100 (right - left) / mean of both, from volume_cm3; positive where the right is larger",
         "Units": "%",
@@ -37,7 +42,7 @@ class Row:
     Attributes
     ----------
     structure, side : str
-    volume_cm3, native_count_cm3, percent_icv : float or None
+    volume_cm3, native_count_cm3, percent_icv, with_folia_cm3 : float or None
     asymmetry : float or None
         Per cent; only where the side is "both".
     """
@@ -47,6 +52,7 @@ class Row:
     volume_cm3: float | None
     native_count_cm3: float | None
     percent_icv: float | None
+    with_folia_cm3: float | None
     asymmetry: float | None
 
     def as_text(self) -> dict[str, str]:
@@ -77,7 +83,10 @@ def counted_cm3(dseg: LabelMap, voxel_mm3: float) -> dict[int, float]:
 
 
 def table(
-    volumes_cm3: dict[int, float] | None, native_cm3: dict[int, float] | None, icv_cm3: float | None
+    volumes_cm3: dict[int, float] | None,
+    native_cm3: dict[int, float] | None,
+    icv_cm3: float | None,
+    with_folia_cm3: dict[int, float] | None = None,
 ) -> list[Row]:
     """Rows for 13 structures, 4 lobes and the whole cerebellum, each left, right and both.
 
@@ -88,6 +97,8 @@ def table(
     native_cm3 : dict or None
         Code -> cm3, counted on the scan's grid.
     icv_cm3 : float or None
+    with_folia_cm3 : dict or None
+        Code -> cm3 like `volumes_cm3`, white matter of the folia counted with its lobule.
     """
     rows = []
     for name, codes in _groups():
@@ -101,6 +112,7 @@ def table(
                     volume_cm3=volume,
                     native_count_cm3=_total(native_cm3, chosen),
                     percent_icv=None if volume is None or icv_cm3 is None else 100.0 * volume / icv_cm3,
+                    with_folia_cm3=_total(with_folia_cm3, chosen),
                     asymmetry=_asymmetry(volumes_cm3 or native_cm3, codes) if side == "both" else None,
                 )
             )

@@ -81,6 +81,11 @@ class TestTheTable:
         row = of(table(nothing() | {6: 12.0}, nothing() | {6: 11.5}, None), "Crus I", "left")
         assert (row.volume_cm3, row.native_count_cm3) == (12.0, 11.5)
 
+    def test_volumes_with_folia_stand_beside_them_where_they_are_known(self) -> None:
+        rows = table(nothing() | {6: 12.0}, None, None, nothing() | {6: 15.0})
+        assert of(rows, "Crus I", "left").with_folia_cm3 == 15.0
+        assert of(table(nothing(), None, None), "Crus I", "left").as_text()["with_folia_cm3"] == "n/a"
+
 
 class TestPercentOfTheIntracranialVolume:
     def test_it_is_taken_from_the_volume_scaled_back_from_mni(self) -> None:
@@ -125,13 +130,14 @@ class TestAsymmetry:
 
 class TestText:
     def test_numbers_have_four_decimals_and_what_is_missing_is_n_a(self) -> None:
-        row = Row("Crus I", "both", 12.34567, None, 1.0, -0.5)
+        row = Row("Crus I", "both", 12.34567, None, 1.0, 14.0, -0.5)
         assert row.as_text() == {
             "structure": "Crus I",
             "side": "both",
             "volume_cm3": "12.3457",
             "native_count_cm3": "n/a",
             "percent_icv": "1.0000",
+            "with_folia_cm3": "14.0000",
             "asymmetry": "-0.5000",
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,20 @@ def fine_mm(resolution: float) -> float:
     return 0.25 if resolution <= 1.0 else 0.5
 
 
+def cut(volume: NDArray[Any], edge: int) -> NDArray[Any]:
+    """A view of a volume by its blocks, (X / edge, edge, Y / edge, edge, Z / edge, edge).
+
+    Parameters
+    ----------
+    volume : (X, Y, Z) array
+        What is left over at the ends of axes is not seen.
+    edge : int
+        Of a block, in voxels.
+    """
+    x, y, z = (n // edge for n in volume.shape)
+    return volume[: x * edge, : y * edge, : z * edge].reshape(x, edge, y, edge, z, edge)
+
+
 def majority(dseg: LabelMap, factor: int) -> LabelMap:
     """The most frequent label of each block of voxels; ties go to the smaller code.
 
@@ -30,7 +46,7 @@ def majority(dseg: LabelMap, factor: int) -> LabelMap:
         Edge of a block in voxels.
     """
     x, y, z = (n // factor for n in dseg.shape)
-    blocks = dseg.reshape(x, factor, y, factor, z, factor).transpose(0, 2, 4, 1, 3, 5).reshape(-1, factor**3)
+    blocks = cut(dseg, factor).transpose(0, 2, 4, 1, 3, 5).reshape(-1, factor**3)
     winner = blocks[:, 0].copy()
     mixed = (blocks != blocks[:, :1]).any(axis=1)
     votes = [np.count_nonzero(blocks[mixed] == code, axis=1) for code in range(int(dseg.max()) + 1)]

@@ -16,6 +16,7 @@ import zarr
 from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
+from cerebatch.library.blocks import cut
 from cerebatch.library.tissues import TISSUES
 from cerebatch.space import RESOLUTIONS, Grid, Volume, cerebellum_box
 from cerebatch.tissue import Contrast
@@ -93,7 +94,7 @@ def open_store(path: Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
 
 def variables(grid: Grid) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], str]]:
     """Dimensions, shape and type of one case in each variable of voxels."""
-    edge = _preview_edge(float(grid.voxel_sizes_mm[0]))
+    edge = preview_edge(float(grid.voxel_sizes_mm[0]))
     space = ("x", "y", "z")
     return {
         "image": (("contrast", *space), (len(CONTRASTS), *grid.shape), "float16"),
@@ -142,16 +143,11 @@ def preview(image: NDArray[np.floating], resolution: float) -> Volume:
     -------
     preview : (px, py, pz) float32
     """
-    means: Volume = preview_blocks(image, resolution).mean(axis=(1, 3, 5), dtype=np.float64).astype(np.float32)
+    blocks = cut(image, preview_edge(resolution))
+    means: Volume = blocks.mean(axis=(1, 3, 5), dtype=np.float64).astype(np.float32)
     return means
 
 
-def preview_blocks(volume: NDArray[Any], resolution: float) -> NDArray[Any]:
-    """Voxels of each block of a preview, (px, e, py, e, pz, e)."""
-    edge = _preview_edge(resolution)
-    x, y, z = (n // edge for n in volume.shape)
-    return volume.reshape(x, edge, y, edge, z, edge)
-
-
-def _preview_edge(resolution: float) -> int:
+def preview_edge(resolution: float) -> int:
+    """Voxels along the edge of a block of `PREVIEW_MM`."""
     return max(1, round(PREVIEW_MM / resolution))

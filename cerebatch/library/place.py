@@ -29,6 +29,7 @@ from cerebatch.library.suit import (
     register_suit,
     require_suit,
 )
+from cerebatch.registration import SCALE_LIMITS
 
 LICENCE = (
     "The lobule maps are CC BY-NC-SA 4.0 (CoBrALab/atlases), the SUIT parcellation is CC BY-NC 3.0 "
@@ -214,10 +215,11 @@ def _require_protocol(path: Path, merged: space.LabelMap, dropped: dict[int, int
 def _require_plausible(path: Path, mni_from_map: space.Affine) -> None:
     scales = np.linalg.svd(mni_from_map[:3, :3], compute_uv=False)
     mirrored = np.linalg.det(mni_from_map[:3, :3]) <= 0
-    if mirrored or scales.min() < 0.6 or scales.max() > 1.7:
+    low, high = SCALE_LIMITS
+    if mirrored or scales.min() < low or scales.max() > high:
         raise LabelMapError(
             path,
-            expected="an affine to MNI with scales of 0.6 to 1.7 and no mirroring",
+            expected=f"an affine to MNI with scales of {low} to {high} and no mirroring",
             found=f"scales {', '.join(f'{scale:.2f}' for scale in scales)}{', mirrored' if mirrored else ''}",
             do="Check that the header's left is the left of the labels and that its voxel size is right.",
         )

@@ -12,6 +12,7 @@ from scipy import ndimage
 from cerebatch import greedy_bridge
 from cerebatch.fusion import warp_and_fuse
 from cerebatch.greedy_bridge import GreedySchedule
+from cerebatch.library.blocks import cut
 from cerebatch.library.similar import LeaveOut, most_similar, standardised
 from cerebatch.library.store import Library
 from cerebatch.space import Field, LabelMap, Volume
@@ -41,12 +42,15 @@ class SubjectAtlas:
         Cerebatch codes.
     share : (X, Y, Z) float32
         Votes of the winning label over all votes, 0 to 1.
+    lobules : (X, Y, Z) uint8
+        The same codes from a vote of its own, white matter of the folia counted with its lobule, as in the maps.
     cases : tuple of str
         Names of the cases that voted, most similar first.
     """
 
     dseg: LabelMap
     share: Volume
+    lobules: LabelMap
     cases: tuple[str, ...]
 
 
@@ -93,7 +97,9 @@ def make_atlas(
         fields = register_cases(t1w, images, region, library.resolution, threads)
     with log.step("fuse"):
         dseg, share = fuse_cases(t1w, images, labels, fields, region, DISTANCE_WEIGHT, threads)
-    return SubjectAtlas(dseg, share, tuple(library.names[index] for index in chosen))
+        labels = [library.lobules(index) for index in chosen]
+        lobules, _ = fuse_cases(t1w, images, labels, fields, region, DISTANCE_WEIGHT, threads)
+    return SubjectAtlas(dseg, share, lobules, tuple(library.names[index] for index in chosen))
 
 
 def register_cases(
@@ -187,5 +193,4 @@ def _seen(image: Volume, factor: int, voxel_mm: float) -> Volume:
 
 def _reduced(image: Volume, factor: int) -> Volume:
     """Means of blocks of voxels."""
-    x, y, z = (n // factor for n in image.shape)
-    return np.asarray(image.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5)), dtype=np.float32)
+    return np.asarray(cut(image, factor).mean(axis=(1, 3, 5)), dtype=np.float32)

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from cerebatch import ants_bridge, labels, space, template
 from cerebatch.errors import LabelMapError, RegistrationError
+from cerebatch.morphology import closed
 
 SUIT_CODES: dict[str, tuple[int, ...]] = {
     "I-IV": (1, 2),
@@ -162,12 +163,7 @@ def close_fissures(dseg: space.LabelMap, grid: space.Grid) -> space.LabelMap:
         Any codes on `grid`.
     grid : Grid
     """
-    sizes_mm = grid.voxel_sizes_mm
-    # Room for the dilation, which the edge of the grid would cut and the erosion then eat away.
-    room = int(np.ceil(FISSURE_MM / sizes_mm.min())) + 1
-    padded = np.pad(dseg, room)
-    distance_mm, nearest = ndimage.distance_transform_edt(padded == 0, sampling=sizes_mm, return_indices=True)
-    closed = ndimage.distance_transform_edt(distance_mm <= FISSURE_MM, sampling=sizes_mm) > FISSURE_MM
-    filled = np.where(ndimage.binary_fill_holes(closed), padded[tuple(nearest)], 0).astype(np.uint8)
-    inner = slice(room, -room)
-    return filled[inner, inner, inner]
+    nearest = ndimage.distance_transform_edt(
+        dseg == 0, sampling=grid.voxel_sizes_mm, return_distances=False, return_indices=True
+    )
+    return np.where(closed(dseg > 0, grid, FISSURE_MM), dseg[tuple(nearest)], 0).astype(np.uint8)

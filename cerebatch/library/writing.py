@@ -21,6 +21,7 @@ from zarr.errors import ZarrUserWarning
 
 import cerebatch
 from cerebatch.errors import LibraryError
+from cerebatch.library.blocks import cut
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.checks import library_digest, voxels_sha256, wrong_shapes, wrong_voxels
 from cerebatch.library.layout import (
@@ -28,7 +29,6 @@ from cerebatch.library.layout import (
     COLUMNS,
     CONTRASTS,
     FILL,
-    REBUILD,
     SCHEMA,
     VERSION,
     Voxels,
@@ -36,7 +36,7 @@ from cerebatch.library.layout import (
     grid_of,
     open_store,
     preview,
-    preview_blocks,
+    preview_edge,
     read_column,
     read_records,
     variables,
@@ -132,11 +132,10 @@ def write_case(path: Path, index: int, case: LabelledCase) -> None:
         The store is finished, expects another case there, or the case has wrong shapes, images that are not
         finite, codes outside the protocol, labels at the faces of the box, or shares that do not add up.
     """
+    require_unfinished(path)
     group = open_store(path, mode="r+")
     names = read_column(group, "name")
     do = "Leave this case out or make it again."
-    if group.attrs["complete"]:
-        raise LibraryError(path, expected="an unfinished library", found="a finished one", do=REBUILD)
     if not 0 <= index < len(names) or names[index] != case.name:
         expected = f"case {names[index]}" if 0 <= index < len(names) else f"an index below {len(names)}"
         raise LibraryError(path, expected=expected, found=f"case {case.name} for index {index}", do=do)
@@ -283,6 +282,7 @@ def _write_region(group: zarr.Group, grid: Grid, cases: int) -> None:
     dimensions, shape, _ = variables(grid)["preview"]
     region = np.zeros(shape, dtype=bool)
     for index in range(cases):
-        region |= preview_blocks(np.asarray(array_of(group, "dseg")[index]), resolution).any(axis=(1, 3, 5))
+        dseg = np.asarray(array_of(group, "dseg")[index])
+        region |= cut(dseg, preview_edge(resolution)).any(axis=(1, 3, 5))
     array = group.create_array("region", shape=shape, dtype="bool", dimension_names=dimensions, overwrite=True)
     array[...] = region

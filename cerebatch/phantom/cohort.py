@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cerebatch import labels, space
-from cerebatch.errors import DatasetError
-from cerebatch.files import write_image, write_json, write_label_table, write_rows
+from cerebatch.files import require_empty, write_image, write_json, write_label_table, write_rows
 from cerebatch.phantom.cerebellum import template_case
 from cerebatch.phantom.people import Phantom, person
 
@@ -54,10 +53,7 @@ def write_cohort(
         The folder holds something already.
     """
     root = Path(out_dir)
-    if root.exists() and any(root.iterdir()):
-        raise DatasetError(
-            root, expected="a new or empty folder", found="a folder with files in it", do="Name another folder."
-        )
+    require_empty(root)
     truth = root / TRUTH
     case, box = template_case(1.0)
     write_image(truth / f"tpl-{space.TEMPLATE_SPACE}_seg-lobules_res-1_dseg.nii.gz", case, box, "MNI")

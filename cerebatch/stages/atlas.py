@@ -12,11 +12,11 @@ from cerebatch.library.store import open_library
 from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
 from cerebatch.steps import Step, StepLog
 
-VERSION = 1
+VERSION = 2
 
 
 def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> list[Step]:
-    """Write ``dseg.nii.gz``, ``share.nii.gz`` and ``atlas.json``.
+    """Write ``dseg.nii.gz``, ``share.nii.gz``, ``lobules.nii.gz`` and ``atlas.json``.
 
     Parameters
     ----------
@@ -47,5 +47,6 @@ def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> l
     with log.step("write"):
         write_image(folder / "dseg.nii.gz", made.dseg, cases.grid, "MNI")
         write_image(folder / "share.nii.gz", made.share, cases.grid, "MNI")
+        write_image(folder / "lobules.nii.gz", made.lobules, cases.grid, "MNI")
         write_json(folder / "atlas.json", {"Cases": made.cases, "N": CASES, "D": DISTANCE_WEIGHT})
     return log.steps

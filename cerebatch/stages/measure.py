@@ -12,6 +12,7 @@ import numpy as np
 from cerebatch import icv, volumes
 from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.labelmaps import read_dseg
 from cerebatch.report.figures import draw_lobules, draw_registration
 from cerebatch.scan import read_scan
 from cerebatch.space import (
@@ -28,12 +29,14 @@ from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
 
-VERSION = 1
+VERSION = 2
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
 
 _SHARE = {"Description": "Share of the atlas' votes for the label that won, weighted as in equation 2; 0 to 1"}
+
+_WITH_FOLIA = {"Description": "Like the dseg, white matter of the folia counted with its lobule; a vote of its own"}
 
 _CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2w")
 
@@ -87,17 +90,24 @@ def measure(
             write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
             write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
             write_label_table(anat / name("dseg", ".tsv", seg="lobules", **entities))
-        share = segmented / "share.nii.gz"
+        share, lobules = segmented / "share.nii.gz", segmented / "lobules.nii.gz"
         if share.exists():
             (anat / name("probseg", ".nii.gz", seg="lobules", desc="winner", **on_mni)).write_bytes(share.read_bytes())
             voters = json.loads((segmented / "atlas.json").read_text())
             write_json(anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters)
+        if lobules.exists():
+            with_folia = {"seg": "lobules", "desc": "withfolia", **on_mni}
+            (anat / name("dseg", ".nii.gz", **with_folia)).write_bytes(lobules.read_bytes())
+            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA)
+            write_label_table(anat / name("dseg", ".tsv", **with_folia))
     with log.step("volumes"):
         determinant = float(np.linalg.det(found.affine[:3, :3]))
+        voxel_mm3 = box.voxel_volume_mm3 / determinant
         rows = volumes.table(
-            volumes.counted_cm3(dseg, box.voxel_volume_mm3 / determinant),
+            volumes.counted_cm3(dseg, voxel_mm3),
             volumes.counted_cm3(native, found.stored_grid.voxel_volume_mm3),
             icv.icv_cm3(found.affine),
+            volumes.counted_cm3(read_dseg(lobules)[0], voxel_mm3) if lobules.exists() else None,
         )
         write_rows(anat / name("volumes", ".tsv", seg="lobules"), (row.as_text() for row in rows))
         write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": _icv(found.affine)})

@@ -12,7 +12,7 @@ from cerebatch.labelmaps import read_dseg
 from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_box, resample_labels
 from cerebatch.steps import Step, StepLog
 
-VERSION = 1
+VERSION = 2
 SINGLE_CASE, ATLAS = "single case", "atlas"
 """Methods, as every output names them."""
 
@@ -25,7 +25,7 @@ def segment_by_atlas(atlas: Path, folder: Path) -> list[Step]:
     atlas : Path
         Folder that the stage `atlas` wrote.
     folder : Path
-        Exists. Gets ``dseg.nii.gz``, ``share.nii.gz`` and ``atlas.json``.
+        Exists. Gets what the atlas has.
 
     Returns
     -------
@@ -33,8 +33,8 @@ def segment_by_atlas(atlas: Path, folder: Path) -> list[Step]:
     """
     log = StepLog()
     with log.step("copy"):
-        for name in ("dseg.nii.gz", "share.nii.gz", "atlas.json"):
-            (folder / name).write_bytes((atlas / name).read_bytes())
+        for path in atlas.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
     return log.steps
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cerebatch.evaluation.overlap import (
-    closed,
     dice,
     dice_by_structure,
     hausdorff95_mm,
@@ -55,20 +54,6 @@ def test_the_mean_leaves_out_the_smallest_lobule_and_counts_a_missing_one_as_zer
 def test_hausdorff_distance_is_in_millimetres_of_the_grid() -> None:
     assert hausdorff95_mm(box(5, 15), box(5, 15), GRID) == 0
     assert hausdorff95_mm(box(5, 15), box(8, 18), GRID) == 6
-
-
-def test_closing_fills_a_fissure_and_keeps_the_outline() -> None:
-    whole = box(5, 15)
-    cut = whole.copy()
-    cut[:, 14:16, 12:] = False
-    assert dice(closed(cut, GRID), whole) > 0.97
-    np.testing.assert_array_equal(closed(whole, GRID), whole)
-
-
-def test_closing_at_the_edge_of_the_grid_keeps_the_mask() -> None:
-    mask = np.zeros(GRID.shape, dtype=bool)
-    mask[:5] = True
-    np.testing.assert_array_equal(closed(mask, GRID), mask)
 
 
 def test_largest_piece_counts_corners_as_joined() -> None:
