@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,19 +18,44 @@ from cerebatch.phantom import write_cohort
 ants_bridge.use_one_thread()
 
 
+SLURM_IN_A_BOX = Path(__file__).parents[1] / "cluster/slurm-in-a-box/slurm_in_a_box.py"
+
+
+def without(what: str, reason: str) -> NoReturn:
+    """Skip the test, unless CEREBATCH_REQUIRE lists what is missing: then it fails."""
+    if what in (word.strip() for word in os.environ.get("CEREBATCH_REQUIRE", "").split(",")):
+        pytest.fail(f"{reason}, and CEREBATCH_REQUIRE asks for {what}")
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Folder of real scans and maps, outside the repository.
-
-    Missing data skips a test, unless CEREBATCH_REQUIRE lists "data": then it fails.
-    """
+    """Folder of real scans and maps, outside the repository."""
     folder = os.environ.get("CEREBATCH_DATA", "")
     if folder and Path(folder).is_dir():
         return Path(folder).resolve()
     reason = f"CEREBATCH_DATA names no folder of real data: {folder!r}" if folder else "CEREBATCH_DATA is not set"
-    if "data" in (word.strip() for word in os.environ.get("CEREBATCH_REQUIRE", "").split(",")):
-        pytest.fail(f"{reason}, and CEREBATCH_REQUIRE asks for data")
-    pytest.skip(reason)
+    without("data", reason)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Path]:
+    """Folder of a Slurm in a box that runs for the session; SLURM_CONF points at it."""
+    # Not tmp_path_factory: its paths are too long for sockets.
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+    try:
+        command = [sys.executable, str(SLURM_IN_A_BOX), "start", str(folder)]
+        started = subprocess.run(command, capture_output=True, text=True)
+        if started.returncode == 2:
+            without("slurm", started.stderr.strip())
+        if started.returncode != 0:
+            pytest.fail(started.stderr)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            yield folder
+        subprocess.run([sys.executable, str(SLURM_IN_A_BOX), "stop", str(folder)], check=True, capture_output=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
