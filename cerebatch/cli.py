@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cerebatch.cli_profile import profile_app
+from cerebatch.cli_status import status
 from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError
 
 if TYPE_CHECKING:
-    from cerebatch.batch.case import Job, Outcome
-    from cerebatch.batch.profile import Profile
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.relay import Outcome
     from cerebatch.bids import Cohort
 
 app = typer.Typer(
@@ -22,6 +25,7 @@ app = typer.Typer(
 )
 library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
 app.add_typer(library_app, name="library")
+app.add_typer(profile_app, name="profile")
 
 SOME_FAILED, COULD_NOT_RUN = 1, 2
 
@@ -75,14 +79,19 @@ def run(
     work: Annotated[Path | None, typer.Option(help="Folder of intermediate files. [default: OUT_DIR/work]")] = None,
     keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
     resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
-    profile: Annotated[str, typer.Option(help="Where to run: local, serial, or the path of a YAML file.")] = "local",
+    profile: Annotated[str, typer.Option(help="Where to run: see `cerebatch profile list`, or a YAML file.")] = "local",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one case in the kernels; ANTs takes one.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before with the same inputs and settings.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
-    from cerebatch.batch.case import Job
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.display import progress
     from cerebatch.batch.profile import load_profile
+    from cerebatch.batch.run import run_jobs
     from cerebatch.bids import find_cases, parse_filters
     from cerebatch.settings import RunSettings
 
@@ -110,7 +119,7 @@ def run(
     )
     out = out_dir.resolve()
     work_dir = (work or out / "work").resolve()
-    jobs = [Job(case, settings, out, work_dir, keep_work) for case in cohort.cases]
+    jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
     console = Console()
     for warning in cohort.warnings:
         _say(console, f"warning: {warning}")
@@ -118,9 +127,16 @@ def run(
         _tell_plan(jobs, cohort, console)
         return
     _write_description(out)
-    outcomes = _run_all(jobs, place, console)
+    outcomes: list[Outcome] = []
+    if jobs:
+        with progress(len(jobs), list(jobs[0].needs()), console) as tell:
+            left_out = {problem.name: problem.reason for problem in cohort.problems}
+            for outcome in run_jobs(
+                jobs, place, out, tell, profile_name=profile, left_out=left_out, retry_failed=retry_failed
+            ):
+                outcomes.append(outcome)
     _tell_end(outcomes, cohort, out, console)
-    if cohort.problems or any(outcome.status == "failed" for outcome in outcomes):
+    if cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -141,6 +157,9 @@ def _check_labels(library: Path | None, labelled_case: Path | None, resolution: 
                 found=f"one of {found} mm",
                 do=f"Run with --resolution {found}, or build a library of {resolution} mm.",
             )
+
+
+app.command()(status)
 
 
 @app.command()
@@ -265,35 +284,31 @@ def _write_description(out: Path) -> None:
         ) from error
 
 
-def _run_all(jobs: list[Job], place: Profile, console: Console) -> list[Outcome]:
-    from cerebatch.batch.display import progress
-    from cerebatch.batch.relay import run_jobs
-
-    with progress(len(jobs), console) as tell:
-        return list(run_jobs(jobs, place, tell))
-
-
-def _tell_plan(jobs: list[Job], cohort: Cohort, console: Console) -> None:
-    from cerebatch.batch.case import missing, plan
+def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
+    from cerebatch.batch.advance import missing
 
     for job in jobs:
         try:
-            stages = ", ".join(stage.name for stage in missing(job, plan(job))) or "nothing, it is done"
+            stages = ", ".join(stage.name for stage in missing(job, job.plan())) or "nothing, it is done"
         except CerebatchError as error:
             stages = f"cannot run: {error}"
-        _say(console, f"{job.case.name}: {stages}")
+        _say(console, f"{job.name}: {stages}")
     for problem in cohort.problems:
         _say(console, f"{problem.name}: left out: {problem.reason}")
 
 
 def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "skipped", "failed")}
+    counts = Counter(outcome.status for outcome in outcomes)
     _say(
         console,
         f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
         f"{len(cohort.problems)} left out. Results: {out}",
     )
+    if counts["handed back"]:
+        _say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
     for outcome in sorted(outcomes, key=lambda o: o.case):
+        if outcome.holder is not None:
+            _say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
         if outcome.failure is not None:
             _say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
     for problem in cohort.problems:

@@ -12,6 +12,7 @@ CerebatchError
 ├── SettingsError           settings that contradict each other or the machine
 ├── StageError              a stage ran and what it made cannot be trusted
 │   └── RegistrationError   an affine that no head can have
+├── QueueError              a command of the batch scheduler did not do what it should
 └── InstallationError       the compiled kernels or the template are not there
 """
 
@@ -98,6 +99,10 @@ class StageError(CerebatchError):
 
 class RegistrationError(StageError):
     """The affine to the template is one that no head can have."""
+
+
+class QueueError(CerebatchError):
+    """A command of the batch scheduler did not do what it should."""
 
 
 class InstallationError(CerebatchError):

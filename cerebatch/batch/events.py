@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-What = Literal["started", "finished", "failed", "done", "skipped"]
+What = Literal["started", "finished", "again", "failed", "done", "skipped", "elsewhere", "said"]
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,18 @@ class Event:
     Attributes
     ----------
     case : str
-        Name, ``sub-X[_ses-Y]``.
+        Name, ``sub-X[_ses-Y]``; empty where the run as a whole is meant.
     what : str
-        A stage "started" or "finished"; the case is "done", "failed", or "skipped" because it was done before.
+        A stage "started", "finished", or is tried "again"; the case is "done", "failed", "skipped" because it was done
+        before, or "elsewhere" because another run is at it; something is "said" about the run.
     stage : str
         Empty where the case as a whole is meant.
     seconds : float
         That it took.
     message : str
         Reason of a failure.
+    key : str
+        Of the stage that started.
     """
 
     case: str
@@ -32,6 +35,7 @@ class Event:
     stage: str = ""
     seconds: float = 0.0
     message: str = ""
+    key: str = ""
 
 
 Tell = Callable[[Event], None]

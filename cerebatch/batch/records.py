@@ -7,6 +7,7 @@ give, and the outputs still have the size and time that the record names. There 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -14,10 +15,21 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+KILLED, HANG, LOST, DISK_FULL = "Killed", "Hang", "Lost", "DiskFull"
+"""Failures of the place rather than of a stage: ended for its memory, past its time, gone with its worker, no space."""
+
+
+def utc_now() -> str:
+    """Now, as it is written into records."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class FileStamp(BaseModel):
@@ -74,6 +86,8 @@ class Record(BaseModel):
         Only those that the stage reads.
     outputs : dict
         Path relative to the folder of the outputs -> stamp.
+    folder : str
+        Of the outputs: relative to OUT_DIR if it lies below it, else absolute.
     information : dict
         Seconds, memory, host, threads: nothing that decides whether the output is valid.
     """
@@ -86,6 +100,7 @@ class Record(BaseModel):
     inputs: dict[str, FileStamp | str]
     settings: dict[str, Any]
     outputs: dict[str, FileStamp]
+    folder: str = ""
     information: dict[str, Any] = {}
 
     def is_done(self, key: str, folder: Path) -> bool:
@@ -100,9 +115,15 @@ class Failure(BaseModel):
     ----------
     case, stage : str
     kind : str
-        Class of the error.
+        Class of the error, or one of `KILLED`, `HANG`, `LOST`, `DISK_FULL`.
     message : str
         In words, for the person who started the run.
+    key : str
+        Of the stage; empty where it could not even be planned.
+    limits : dict
+        Memory and time that it had. While they and the key are the same it would fail again.
+    when : str
+        UTC, ISO 8601.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -111,6 +132,14 @@ class Failure(BaseModel):
     stage: str
     kind: str
     message: str
+    key: str = ""
+    limits: dict[str, float] = {}
+    when: str = Field(default_factory=lambda: utc_now())
+
+    def would_repeat(self, stage: str, key: str, limits: dict[str, float]) -> bool:
+        """Whether the same stage under the same limits would fail the same way."""
+        own_fault = bool(self.key) and self.kind not in (LOST, DISK_FULL)
+        return own_fault and (self.stage, self.key, self.limits) == (stage, key, limits)
 
 
 def stage_key(stage: str, version: int, inputs: Mapping[str, FileStamp | str], settings: Mapping[str, Any]) -> str:
@@ -124,12 +153,17 @@ def stage_key(stage: str, version: int, inputs: Mapping[str, FileStamp | str], s
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_record(path: Path) -> Record | None:
-    """The record at `path`; None if there is none or it cannot be read, which means: not done."""
+def read_model(path: Path, kind: type[_Model]) -> _Model | None:
+    """What is written at `path`; None if there is nothing or it cannot be read."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def read_record(path: Path) -> Record | None:
+    """The record at `path`; None means: not done."""
+    return read_model(path, Record)
 
 
 def write_model(path: Path, model: BaseModel) -> None:
@@ -143,6 +177,15 @@ def write_model(path: Path, model: BaseModel) -> None:
 def temporary_name(path: Path) -> Path:
     """A name beside `path` that nothing else uses."""
     return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def sweep(path: Path) -> None:
+    """Remove what a killed process left beside `path` under a temporary name."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 @contextmanager

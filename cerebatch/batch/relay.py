@@ -1,107 +1,304 @@
-"""Many cases: in this process, or on a Dask cluster of this machine."""
+"""The driver: carries many cases through their stages, a bounded number at a time.
+
+It hands out one stage of a case at a time, to the engine of the stage's kind, hears what came of it, and hands out the
+next. It knows cases only while they are in flight, so that a hundred thousand need no more memory than a hundred.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from itertools import islice
-from typing import Any
+import os
+import platform
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from cerebatch.batch.case import Job, Outcome, run_case
+from cerebatch.batch import lease as leases
+from cerebatch.batch.advance import Call, note
+from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.events import Event, Tell
-from cerebatch.batch.profile import Profile
-from cerebatch.batch.records import Failure, write_model
+from cerebatch.batch.job import Job, Kind, Needs
+from cerebatch.batch.lease import Lease
+from cerebatch.batch.records import DISK_FULL, HANG, KILLED, Failure, write_model
 
-_TOPIC = "cerebatch"
-_IN_FLIGHT = 2
-"""Cases handed out for each worker: one at work, one waiting, so that memory does not grow with the cohort."""
+IN_FLIGHT = 2
+"""Cases for each place of an engine: one at work, one waiting."""
+
+_LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
+_DISK_FULL_IN_A_ROW = 5
+_GRACE_SECONDS = 30.0
+
+_MANY = 10**9
+"""Cases that wait before the relay has counted them."""
+
+Status = Literal["done", "skipped", "failed", "elsewhere", "handed back"]
 
 
-def run_jobs(jobs: Iterable[Job], profile: Profile, tell: Tell) -> Iterator[Outcome]:
-    """Run cases, in whatever order they finish.
+@dataclass(frozen=True)
+class Outcome:
+    """How a case left the relay.
+
+    Attributes
+    ----------
+    case : str
+    status : {"done", "skipped", "failed", "elsewhere", "handed back"}
+        Skipped: it was done before. Elsewhere: another run is at it. Handed back: the run was stopped.
+    failure : Failure or None
+    holder : Lease or None
+        Of the run that is at it.
+    """
+
+    case: str
+    status: Status
+    failure: Failure | None = None
+    holder: Lease | None = None
+
+
+@dataclass
+class _InFlight:
+    job: Job
+    stage: str
+    needs: Needs
+    began: float
+    renewed: float
+    ran: bool = False
+    lost: int = 0
+    hung: int = 0
+    never_began: int = 0
+    told: str = ""
+    started: str = ""
+
+
+class Relay:
+    """Carries cases; made for one run.
 
     Parameters
     ----------
-    jobs : iterable of Job
-    profile : Profile
+    needs : mapping of stage to Needs
+        In the order in which the stages run.
+    run : str
+        Id of the run.
     tell : callable
-        Gets every `Event`.
-
-    Yields
-    ------
-    outcome : Outcome
-        One a case; a case that fails stops no other.
+        Gets every `Event`, from the thread that calls `carry`.
+    larger_gb : callable, optional
+        Memory -> the next larger memory that a stage may have, or None.
+    lease_seconds : float
+        After so long without renewal other runs may take a case.
+    retry_failed : bool
+        Try again what failed before, with the same inputs and settings.
     """
-    if profile.kind == "serial":
-        for job in jobs:
-            yield run_case(job, tell)
-    else:
-        yield from _on_dask(list(jobs), profile, tell)
 
+    def __init__(
+        self,
+        needs: Mapping[str, Needs],
+        run: str,
+        tell: Tell,
+        *,
+        larger_gb: Callable[[float], float | None] = lambda _: None,
+        lease_seconds: float = 120.0,
+        retry_failed: bool = False,
+    ) -> None:
+        self._needs, self._tell = needs, tell
+        self._engines: Mapping[Kind, Engine] = {}
+        self._larger_gb, self._retry_failed = larger_gb, retry_failed
+        self._lease = Lease(run=run, host=platform.node(), pid=os.getpid(), seconds=lease_seconds)
+        self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
+        self._flying: dict[str, _InFlight] = {}
+        self._disk_full, self._looked = 0, 0.0
+        self._thread = threading.get_ident()
+        self.stopping = ""
 
-def _on_dask(jobs: list[Job], profile: Profile, tell: Tell) -> Iterator[Outcome]:
-    if not jobs:
-        return
-    from distributed import as_completed
+    def hear(self, event: Event) -> None:
+        """Take an event of a stage; may be called from any thread."""
+        if threading.get_ident() == self._thread:
+            self._event(event)
+        else:
+            self._inbox.put(event)
 
-    workers = min(len(jobs), profile.cases_at_once(jobs[0].settings.threads))
-    with _local_client(workers) as client:
-        client.subscribe_topic(_TOPIC, lambda told: tell(Event(**told[1]["event"])))
+    def stop(self, why: str) -> None:
+        """Hand out nothing more; what is at work has some seconds to end."""
+        self.stopping = why
+
+    def carry(self, jobs: Iterable[Job], engines: Mapping[Kind, Engine]) -> Iterator[Outcome]:
+        """Carry cases until none is left, in whatever order they finish.
+
+        Parameters
+        ----------
+        jobs : iterable of Job
+        engines : mapping of kind to Engine
+            Their events come to `hear`.
+
+        Yields
+        ------
+        outcome : Outcome
+            One a case; a case that fails stops no other.
+        """
+        self._engines = engines
         waiting = iter(jobs)
-        futures = {client.submit(_run_on_worker, job, pure=False): job for job in islice(waiting, workers * _IN_FLIGHT)}
-        queue = as_completed(futures)
-        for future in queue:
-            job = futures.pop(future)
-            yield future.result() if future.status == "finished" else _lost(job, future.exception(), tell)
-            for following in islice(waiting, 1):
-                submitted = client.submit(_run_on_worker, following, pure=False)
-                futures[submitted] = following
-                queue.add(submitted)
+        more, deadline = True, None
+        while True:
+            while more and not self.stopping and len(self._flying) < self._room():
+                job = next(waiting, None)
+                more = job is not None
+                if job is not None and (held := self._begin(job)) is not None:
+                    yield held
+            if self.stopping:
+                deadline = deadline or time.monotonic() + _GRACE_SECONDS
+                for name in [name for name, case in self._flying.items() if not case.started]:
+                    self._engine(name).cancel(name)
+                if time.monotonic() > deadline:
+                    yield from [self._leave(name, "handed back") for name in list(self._flying)]
+            if not self._flying and (not more or self.stopping):
+                break
+            self._say_what_waits(more)
+            yield from self._answer()
+            self._renew()
+        yield from (Outcome(job.name, "handed back") for job in waiting)
 
+    def _room(self) -> int:
+        return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
 
-def _run_on_worker(job: Job) -> Outcome:
-    from distributed import get_worker
+    def _engine(self, name: str) -> Engine:
+        return self._engines[self._flying[name].needs.kind]
 
-    worker = get_worker()
-    return run_case(job, lambda event: worker.log_event(_TOPIC, {"event": asdict(event)}))
+    def _begin(self, job: Job) -> Outcome | None:
+        holder = leases.take(job, self._lease)
+        if holder is not None:
+            self._tell(Event(job.name, "elsewhere", message=f"at work in run {holder.run} on {holder.host}"))
+            return Outcome(job.name, "elsewhere", holder=holder)
+        first, needs = next(iter(self._needs.items()))
+        now = time.monotonic()
+        self._flying[job.name] = _InFlight(job, first, needs, began=now, renewed=now)
+        self._hand_out(job.name)
+        return None
 
+    def _hand_out(self, name: str) -> None:
+        case = self._flying[name]
+        case.started = ""
+        call = Call(case.job, case.stage, case.needs, self._retry_failed)
+        self._engines[case.needs.kind].submit(call, lambda result: self._inbox.put((name, result)))
 
-@contextmanager
-def _local_client(workers: int) -> Iterator[Any]:
-    import dask
-    from distributed import Client, LocalCluster
+    def _answer(self) -> Iterator[Outcome]:
+        """Hear all that there is to hear; wait a little if there is nothing."""
+        try:
+            heard = self._inbox.get(timeout=min(1.0, self._lease.seconds / 8))
+        except queue.Empty:
+            return
+        while True:
+            if isinstance(heard, Event):
+                self._event(heard)
+            else:
+                outcome = self._heard(*heard)
+                if outcome is not None:
+                    yield outcome
+            try:
+                heard = self._inbox.get_nowait()
+            except queue.Empty:
+                return
 
-    quiet = {
-        "distributed.scheduler.allowed-failures": 1,
-        "distributed.worker.memory.target": False,
-        "distributed.worker.memory.spill": False,
-        "distributed.worker.memory.pause": False,
-        "distributed.worker.memory.terminate": False,
-        "distributed.admin.tick.limit": "1h",
-        "distributed.comm.timeouts.connect": "60s",
-    }
-    with (
-        dask.config.set(quiet),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
-        yield client
+    def _event(self, event: Event) -> None:
+        if event.what == "started" and event.case in self._flying:
+            self._flying[event.case].started = event.key
+        self._tell(event)
 
+    def _heard(self, name: str, result: Result) -> Outcome | None:
+        case = self._flying.get(name)
+        if case is None:  # handed back already
+            return None
+        if isinstance(result, EngineFailure):
+            return self._place_failed(case, result)
+        if result.failure is not None:
+            return self._failed(case, result.failure, known=result.known)
+        case.ran = case.ran or bool(result.ran)
+        case.lost = case.never_began = case.hung = self._disk_full = 0
+        if not result.next:
+            return self._leave(name, "done" if case.ran else "skipped")
+        case.stage, case.needs = result.next, self._needs[result.next]
+        if self.stopping:
+            return self._leave(name, "handed back")
+        self._hand_out(name)
+        return None
 
-def _lost(job: Job, error: BaseException | None, tell: Tell) -> Outcome:
-    failure = Failure(
-        case=job.case.name,
-        stage="",
-        kind=type(error).__name__,
-        message=(
-            "the worker process died more than once while it ran this case; most often the system ended it for "
-            "memory. Run fewer cases at once (`workers` in the profile)."
-        ),
-    )
-    write_model(job.failure_path, failure)
-    tell(Event(job.case.name, "failed", message=failure.message))
-    return Outcome(job.case.name, "failed", failure)
+    def _place_failed(self, case: _InFlight, result: EngineFailure) -> Outcome | None:
+        """Try again where that can help."""
+        name = case.job.name
+        if self.stopping or result.kind == CANCELLED:
+            return self._leave(name, "handed back")
+        if again := self._again(case, result.kind):
+            note(case.job, f"{again} {case.stage}: {result.message}")
+            self._tell(Event(name, "again", case.stage, message=result.message))
+            self._hand_out(name)
+            return None
+        failure = Failure(
+            case=name,
+            stage=case.stage,
+            kind=result.kind,
+            message=result.message + (f" It was tried {case.lost} times." if case.lost else ""),
+            key=case.started,
+            limits={"memory_gb": case.needs.memory_gb, "minutes": case.needs.minutes},
+        )
+        return self._failed(case, failure)
+
+    def _again(self, case: _InFlight, kind: str) -> str:
+        """How the stage is tried once more, in words; empty where that cannot help."""
+        if kind == KILLED:
+            more = self._larger_gb(case.needs.memory_gb)
+            if more is None:
+                return ""
+            case.needs = replace(case.needs, memory_gb=more)
+            return f"again with {more:g} GB"
+        if kind == HANG:
+            case.hung += 1
+            return "again" if case.hung < _HANGS_AT_MOST else ""
+        if case.started:
+            case.lost += 1
+        else:
+            case.never_began += 1
+        return "again" if case.lost < _LOST_AT_MOST and case.never_began < _NEVER_BEGAN_AT_MOST else ""
+
+    def _failed(self, case: _InFlight, failure: Failure, *, known: bool = False) -> Outcome:
+        if not known:
+            note(case.job, f"failed {failure.stage}: {failure.message}")
+            write_model(case.job.failure_path, failure)
+        self._disk_full = self._disk_full + 1 if failure.kind == DISK_FULL else 0
+        if self._disk_full >= _DISK_FULL_IN_A_ROW and not self.stopping:
+            self.stop(f"the disk is full: {failure.message}")
+        self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
+        return self._leave(case.job.name, "failed", failure)
+
+    def _leave(self, name: str, status: Status, failure: Failure | None = None) -> Outcome:
+        case = self._flying.pop(name)
+        leases.release(case.job, self._lease)
+        if status in ("done", "skipped"):
+            self._tell(Event(name, status, seconds=time.monotonic() - case.began))
+        return Outcome(name, status, failure)
+
+    def _renew(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < min(1.0, self._lease.seconds / 8):
+            return
+        self._looked, due = now, now - self._lease.seconds / 4
+        for case in self._flying.values():
+            if case.renewed < due or case.told != case.started:
+                now_at = {"stage": case.stage, "started": bool(case.started)}
+                leases.renew(case.job, self._lease.model_copy(update=now_at))
+                case.renewed, case.told = time.monotonic(), case.started
+
+    def _say_what_waits(self, more: bool) -> None:
+        """Tell each engine how many calls it has or will soon have."""
+        now = Counter(case.needs.kind for case in self._flying.values())
+        # A case on its way to a GPU is near it: jobs take minutes to start.
+        near = sum(1 for case in self._flying.values() if any(n.kind == "gpu" for n in self._after(case.stage)))
+        for kind, engine in self._engines.items():
+            if kind == "gpu":
+                engine.want(now["gpu"] + near)
+            else:
+                engine.want(_MANY if more else len(self._flying))
+
+    def _after(self, stage: str) -> Iterator[Needs]:
+        names = list(self._needs)
+        following = names.index(stage) + 1
+        return (self._needs[name] for name in names[following : following + 1])

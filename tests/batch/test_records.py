@@ -108,9 +108,14 @@ class TestWritingRecords:
         assert read_record(tmp_path / "record.json") == record
 
     def test_a_record_is_json_for_people_too(self, tmp_path: Path) -> None:
-        write_model(tmp_path / "failure.json", Failure(case="sub-01", stage="prepare", kind="StageError", message="é"))
+        failure = Failure(case="sub-01", stage="prepare", kind="StageError", message="é", when="2026-11-22T23:56:08Z")
+        write_model(tmp_path / "failure.json", failure)
         text = (tmp_path / "failure.json").read_text(encoding="utf-8")
-        assert json.loads(text) == {"case": "sub-01", "stage": "prepare", "kind": "StageError", "message": "é"}
+        assert "é" in text
+        assert json.loads(text) == {
+            "case": "sub-01", "stage": "prepare", "kind": "StageError", "message": "é", "key": "", "limits": {},
+            "when": "2026-11-22T23:56:08Z",
+        }  # fmt: skip
         assert text.endswith("\n")
 
     def test_nothing_else_stays_in_the_folder(self, tmp_path: Path) -> None:

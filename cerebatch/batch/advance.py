@@ -1,0 +1,197 @@
+"""One step of one case, where it runs: plan, see what is missing, run one stage, write it down."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import time
+import traceback
+from dataclasses import dataclass
+
+from cerebatch.batch.events import Event, Tell
+from cerebatch.batch.job import Job, Needs, Stage
+from cerebatch.batch.records import (
+    DISK_FULL,
+    Failure,
+    Record,
+    publish,
+    read_model,
+    read_record,
+    sweep,
+    temporary_folder,
+    utc_now,
+    write_model,
+)
+from cerebatch.errors import CerebatchError
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the driver asks for.
+
+    Attributes
+    ----------
+    job : Job
+    stage : str
+        That this place is fit for; if another is missing, nothing is run.
+    needs : Needs
+        Of that stage: what it has here.
+    retry_failed : bool
+        Whether to try again what would fail again.
+    """
+
+    job: Job
+    stage: str
+    needs: Needs
+    retry_failed: bool = False
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Memory and time, as failures name them."""
+        return {"memory_gb": self.needs.memory_gb, "minutes": self.needs.minutes}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What came of a call.
+
+    Attributes
+    ----------
+    case : str
+    ran : str
+        Stage that was run, empty if none was.
+    seconds : float
+        That it took.
+    next : str
+        Stage that is missing now, empty when the case is done.
+    failure : Failure or None
+        Why the case cannot go on.
+    known : bool
+        Whether the failure is one of an earlier run, not tried again.
+    """
+
+    case: str
+    ran: str = ""
+    seconds: float = 0.0
+    next: str = ""
+    failure: Failure | None = None
+    known: bool = False
+
+
+def missing(job: Job, stages: list[Stage]) -> list[Stage]:
+    """The stages that have to run, in order. Seen backwards: once a stage is done, what led to it may be gone."""
+    to_do: list[Stage] = []
+    for stage in reversed(stages):
+        record = read_record(job.record_path(stage.name))
+        if record is not None and record.is_done(stage.key, stage.folder):
+            break
+        to_do.insert(0, stage)
+    return to_do
+
+
+def advance(call: Call, tell: Tell) -> Progress:
+    """Carry a case one stage on.
+
+    Parameters
+    ----------
+    call : Call
+    tell : callable
+        Gets an `Event` when a stage starts and when it has finished.
+
+    Returns
+    -------
+    progress : Progress
+        Whatever a stage raises is a failure in it. Only what ends a process goes further.
+    """
+    job = call.job
+    stage_name, key = call.stage, ""
+    try:
+        to_do = missing(job, job.plan())
+        if not to_do:
+            _clean(job)
+            return Progress(job.name)
+        stage = to_do[0]
+        stage_name, key = stage.name, stage.key
+        if not call.retry_failed:
+            before = read_model(job.failure_path, Failure)
+            if before is not None and before.would_repeat(stage.name, stage.key, call.limits):
+                return Progress(job.name, failure=before, known=True)
+        if stage.name != call.stage:
+            return Progress(job.name, next=stage.name)
+        seconds = _run(call, stage, tell)
+    except Exception as error:
+        failure = _failure(call, stage_name, key, error)
+        return Progress(job.name, failure=failure)
+    after = to_do[1].name if len(to_do) > 1 else ""
+    if not after:
+        _clean(job)
+    return Progress(job.name, stage.name, seconds, after)
+
+
+def _clean(job: Job) -> None:
+    job.failure_path.unlink(missing_ok=True)
+    if not job.keep_work:
+        shutil.rmtree(job.scratch, ignore_errors=True)
+
+
+def _run(call: Call, stage: Stage, tell: Tell) -> float:
+    job = call.job
+    note(job, f"started {stage.name}")
+    tell(Event(job.name, "started", stage.name, key=stage.key))
+    began, started = utc_now(), time.perf_counter()
+    sweep(stage.folder)
+    sweep(job.record_path(stage.name))
+    with temporary_folder(beside=stage.folder) as folder:
+        steps = stage.make(folder)
+        outputs = publish(folder, stage.folder)
+    seconds = time.perf_counter() - started
+    record = Record(
+        stage=stage.name,
+        version=stage.version,
+        key=stage.key,
+        inputs=stage.inputs,
+        settings=stage.settings,
+        outputs=outputs,
+        folder=str(stage.folder.relative_to(job.out_dir) if stage.folder.is_relative_to(job.out_dir) else stage.folder),
+        information={
+            "began": began,
+            "seconds": round(seconds, 3),
+            "steps": [
+                {"name": step.name, "seconds": round(step.seconds, 3), "peak_mb": step.peak_mb} for step in steps
+            ],
+            "host": platform.node(),
+            "threads": call.needs.threads,
+        },
+    )
+    write_model(job.record_path(stage.name), record)
+    note(job, f"finished {stage.name} {seconds:.1f} s")
+    tell(Event(job.name, "finished", stage.name, seconds))
+    return seconds
+
+
+def note(job: Job, line: str) -> None:
+    """Add a line to the log of a case; one write, so that lines of two processes do not mix."""
+    job.log_path.parent.mkdir(parents=True, exist_ok=True)
+    with job.log_path.open("a") as stream:
+        stream.write(f"{utc_now()} {platform.node()} {os.getpid()} {line}\n")
+
+
+def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
+    job = call.job
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(
+            case=job.name,
+            stage=stage,
+            kind=DISK_FULL,
+            message=f"no space left for {error.filename or job.out_dir}. Free some, or give another --work or OUT_DIR; "
+            "the next run tries again.",
+            key=key,
+            limits=call.limits,
+        )
+    message = str(error)
+    if not isinstance(error, CerebatchError):
+        note(job, "".join(traceback.format_exception(error)).rstrip())
+        message = f"unexpected {type(error).__name__}: {error}. The details are in logs/{job.log_path.name}."
+    return Failure(case=job.name, stage=stage, kind=type(error).__name__, message=message, key=key, limits=call.limits)

@@ -1,0 +1,1 @@
+"""Where calls run: in this process, on Dask, on Ray."""

@@ -1,0 +1,35 @@
+"""In this process, one call after the other: for a debugger."""
+
+from __future__ import annotations
+
+from cerebatch.batch.advance import Call, advance
+from cerebatch.batch.engines.base import Done
+from cerebatch.batch.events import Tell
+
+
+class InProcessEngine:
+    """Runs a call while it is submitted; limits of memory and time do not hold.
+
+    Parameters
+    ----------
+    tell : callable
+        Gets the events.
+    """
+
+    slots = 1
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def submit(self, call: Call, done: Done) -> None:
+        """Run a call."""
+        done(advance(call, self._tell))
+
+    def cancel(self, case: str) -> None:
+        """Nothing waits here."""
+
+    def want(self, waiting: int) -> None:
+        """Nothing to start."""
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,188 @@
+"""CPU stages as Dask tasks, kept off workers that are too small by resources."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cerebatch.batch.advance import Call
+from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure, Result
+from cerebatch.batch.engines.dask_jobs import DaskJobs
+from cerebatch.batch.events import Event, Tell
+from cerebatch.batch.job import Needs
+from cerebatch.batch.records import LOST
+from cerebatch.batch.stage_process import StageProcess
+
+SETTINGS = {
+    # The relay decides what is tried again: it knows what was lost with a worker.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-saturation": "inf",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.admin.tick.limit": "1h",
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.comm.timeouts.connect": "60s",
+}
+
+_TOPIC = "cerebatch"
+
+
+class DaskEngine:
+    """Runs calls on the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected; closed by its owner.
+    scheduler : distributed.Scheduler
+        In this process.
+    needs : mapping of stage to Needs
+        In the order in which the stages run: later ones go first, so that cases are finished.
+    tell : callable
+        Gets the events, from another thread.
+    jobs : DaskJobs, optional
+        That the workers live in; without them the cluster has what it has.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        scheduler: Any,
+        needs: Mapping[str, Needs],
+        tell: Tell,
+        jobs: DaskJobs | None = None,
+    ) -> None:
+        self._client, self._scheduler, self._jobs = client, scheduler, jobs
+        self._priority = {stage: place for place, stage in enumerate(needs)}
+        self._fewest_threads = min(need.threads for need in needs.values() if need.kind == "cpu")
+        self._futures: dict[str, Any] = {}
+        self._calls: dict[str, Needs] = {}
+        self._lock = threading.Lock()
+        client.subscribe_topic(_TOPIC, lambda told: tell(Event(**told[1]["event"])))
+
+    @property
+    def slots(self) -> int:
+        """Calls for which the workers that are connected have cores."""
+        workers = list(self._scheduler.workers.values())
+        return sum(worker.nthreads // self._fewest_threads for worker in workers)
+
+    def submit(self, call: Call, done: Done) -> None:
+        """Hand a call to Dask."""
+        case, needs = call.job.name, call.needs
+        future = self._client.submit(
+            run_call, call,
+            # Dask keeps statistics of each group of keys: a stage is a group, a case must not be one.
+            key=f"{call.stage}-{uuid.uuid4().hex}",
+            resources={"cores": needs.threads, "memory_gb": needs.memory_gb},
+            priority=self._priority[call.stage],
+        )  # fmt: skip
+        with self._lock:
+            self._futures[case], self._calls[case] = future, needs
+        future.add_done_callback(lambda ended: self._ended(call, ended, done))
+
+    def cancel(self, case: str) -> None:
+        """Take a call back; a stage that is at work goes on until it ends, and its result is not heard."""
+        with self._lock:
+            future = self._futures.get(case)
+        if future is not None:
+            future.cancel(force=True)
+
+    def want(self, waiting: int) -> None:
+        """Keep as many jobs as there is work for."""
+        if self._jobs is None:
+            return
+        with self._lock:
+            calls = list(self._calls.values())
+        self._jobs.keep(calls, waiting)
+
+    def close(self) -> None:
+        """Take back what is left."""
+        with self._lock:
+            futures = list(self._futures.values())
+        for future in futures:
+            future.cancel(force=True)
+
+    def _ended(self, call: Call, future: Any, done: Done) -> None:
+        with self._lock:
+            self._futures.pop(call.job.name, None)
+            self._calls.pop(call.job.name, None)
+        done(_result(call, future))
+
+
+@contextmanager
+def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[Any, Any]]:
+    """A scheduler in this process that speaks TLS alone, with keys of its own, and a client.
+
+    Parameters
+    ----------
+    address : str
+        IP address to listen on.
+    folder : Path
+        Private; gets the keys, for workers on other nodes.
+    **options
+        Of `distributed.LocalCluster`: its workers on this machine.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    security = Security.temporary()
+    keys = tls_files(folder)
+    for path, text in zip(keys, (security.tls_ca_file, security.tls_client_cert, security.tls_client_key), strict=True):
+        path.touch(mode=0o600)
+        path.write_text(text)
+    with (
+        dask.config.set(SETTINGS),
+        LocalCluster(
+            host=address, protocol="tls", security=security, processes=True, memory_limit=0,
+            dashboard_address="127.0.0.1:0", **options,
+        ) as cluster,
+        Client(cluster, security=security) as client,
+    ):  # fmt: skip
+        yield cluster, client
+
+
+def tls_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Where `dask_cluster` writes authority, certificate and key."""
+    return folder / "tls-ca.pem", folder / "tls-cert.pem", folder / "tls-key.pem"
+
+
+def _result(call: Call, future: Any) -> Result:
+    if future.status == "finished":
+        result: Result = future.result()
+        return result
+    if future.status == "cancelled":
+        return EngineFailure(call.job.name, call.stage, CANCELLED, "taken back by the run")
+    error = future.exception()
+    return EngineFailure(
+        call.job.name, call.stage, LOST, f"the worker that ran it was lost ({type(error).__name__}: {error})."
+    )
+
+
+def run_call(call: Call) -> Result:
+    """What a Dask task does: give the call to a child process of the worker."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    with _borrowed(worker) as process:
+        return process.run(call, lambda event: worker.log_event(_TOPIC, {"event": asdict(event)}))
+
+
+@contextmanager
+def _borrowed(worker: Any) -> Iterator[StageProcess]:
+    """An idle child process of a worker, the one used last, or a new one."""
+    idle: list[StageProcess] = worker.__dict__.setdefault("cerebatch_idle", [])
+    try:
+        process = idle.pop()
+    except IndexError:
+        process = StageProcess()
+    yield process
+    idle.append(process)

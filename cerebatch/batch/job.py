@@ -1,0 +1,127 @@
+"""What the relay carries: a job is one case, a list of stages, and where its outputs go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cerebatch.batch.records import FileStamp, stage_key
+from cerebatch.steps import Step
+
+Kind = Literal["cpu", "gpu"]
+
+STAGES = ("prepare", "atlas", "segment", "measure")
+"""All stages that a scan may go through, in order; profiles may name them whether or not a run has them."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage needs while it runs.
+
+    Attributes
+    ----------
+    kind : {"cpu", "gpu"}
+        Where it runs: as a Dask task, or in a Ray actor that holds its networks.
+    threads : int
+        Cores.
+    memory_gb : float
+        GB (10^9 bytes); a stage that takes more is ended.
+    minutes : float
+        A stage that takes longer is taken to hang and is ended.
+    """
+
+    kind: Kind = "cpu"
+    threads: int = 1
+    memory_gb: float = 2.0
+    minutes: float = 120.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one case: what decides its output, and how it is made.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+    inputs : dict
+        Role -> stamp of a file, or key of the stage before.
+    settings : dict
+        Those that the stage reads.
+    folder : Path
+        Where the outputs go.
+    make : callable
+        Writes the outputs into the folder that it is given.
+    """
+
+    name: str
+    version: int
+    inputs: dict[str, FileStamp | str]
+    settings: dict[str, Any]
+    folder: Path
+    make: Callable[[Path], list[Step]]
+
+    @property
+    def key(self) -> str:
+        """Digest of what decides the output."""
+        return stage_key(self.name, self.version, self.inputs, self.settings)
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """One case and where it goes. Holds paths and settings, never voxels; travels to workers.
+
+    Attributes
+    ----------
+    name : str
+        Of the case, unlike any other in the run.
+    out_dir, work_dir : Path
+        Outputs that stay, and intermediate files.
+    keep_work : bool
+        Whether intermediate files stay once the case is done.
+    """
+
+    name: str
+    out_dir: Path
+    work_dir: Path
+    keep_work: bool = False
+
+    @abstractmethod
+    def needs(self) -> dict[str, Needs]:
+        """What each stage needs, in the order in which they run; the same for all jobs of a run."""
+
+    @abstractmethod
+    def plan(self) -> list[Stage]:
+        """The stages with the keys that today's inputs and settings give; called where the stage will run."""
+
+    @property
+    def records(self) -> Path:
+        """Folder of all that is written down about the case."""
+        return self.out_dir / "records" / "cases" / self.name
+
+    def record_path(self, stage: str) -> Path:
+        """Where the record of a stage stands."""
+        return self.records / f"{stage}.json"
+
+    @property
+    def failure_path(self) -> Path:
+        """Where it is written why the case stopped."""
+        return self.records / "failure.json"
+
+    @property
+    def lease_path(self) -> Path:
+        """Where it is written who works on the case."""
+        return self.records / "lease.json"
+
+    @property
+    def log_path(self) -> Path:
+        """Lines of what happened to the case, only ever added to."""
+        return self.out_dir / "logs" / f"{self.name}.log"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of the case's intermediate files."""
+        return self.work_dir / self.name

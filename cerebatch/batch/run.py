@@ -1,0 +1,131 @@
+"""A run: its manifest, its engines, its relay, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from cerebatch.batch.events import Event, Tell
+from cerebatch.batch.job import STAGES, Job
+from cerebatch.batch.manifest import End, Manifest, begin, finish
+from cerebatch.batch.place import WarmUp, engines
+from cerebatch.batch.profile import Profile, require_fit
+from cerebatch.batch.relay import Outcome, Relay, Status
+
+INTERRUPTED = 130
+"""Exit status of a run that was stopped twice."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    profile: Profile,
+    out_dir: Path,
+    tell: Tell,
+    *,
+    profile_name: str = "",
+    left_out: Mapping[str, str] | None = None,
+    retry_failed: bool = False,
+    warm_up: WarmUp | None = None,
+) -> Iterator[Outcome]:
+    """Run cases, in whatever order they finish.
+
+    Ctrl-C once: nothing more is handed out, what is at work has 30 s to end its stage, the rest is handed back.
+    Twice: the process ends at once; what it started ends with it.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    profile : Profile
+    out_dir : Path
+        Gets records and logs.
+    tell : callable
+        Gets every `Event`.
+    profile_name : str
+        For the manifest.
+    left_out : mapping, optional
+        Name of what is no case of the run -> why; for the manifest.
+    retry_failed : bool
+        Try again what failed before, with the same inputs and settings.
+    warm_up : callable, optional
+        What each actor does before its first call: load networks.
+
+    Yields
+    ------
+    outcome : Outcome
+        One a case; a case that fails stops no other.
+
+    Raises
+    ------
+    SettingsError
+        The profile has no place large enough for a stage.
+    """
+    if not jobs:
+        return
+    needs = profile.adjusted(jobs[0].needs(), also=STAGES)
+    require_fit(profile, needs)
+    manifest = Manifest(
+        command=sys.argv,
+        profile=profile_name,
+        stages=list(needs),
+        cases=[job.name for job in jobs],
+        left_out=dict(left_out or {}),
+    )
+    relay = Relay(
+        needs,
+        manifest.run,
+        tell,
+        larger_gb=profile.larger_gb,
+        lease_seconds=profile.lease_seconds,
+        retry_failed=retry_failed,
+    )
+    begin(out_dir, manifest)
+    counts: Counter[Status] = Counter()
+    with _stopped_by_signals(relay, tell):
+        try:
+            with engines(profile, needs, manifest.run, out_dir / "records" / "runs", relay.hear, warm_up) as places:
+                for outcome in relay.carry(jobs, places):
+                    counts[outcome.status] += 1
+                    yield outcome
+        finally:
+            finish(out_dir, manifest.run, _end(relay, counts))
+
+
+def _end(relay: Relay, counts: Counter[Status]) -> End:
+    return End(
+        how="interrupted" if relay.stopping else "finished",
+        done=counts["done"],
+        skipped=counts["skipped"],
+        failed=counts["failed"],
+        elsewhere=counts["elsewhere"],
+        handed_back=counts["handed back"],
+    )
+
+
+@contextmanager
+def _stopped_by_signals(relay: Relay, tell: Tell) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the relay, a second one the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        if relay.stopping:
+            os._exit(INTERRUPTED)
+        relay.stop(signal.Signals(number).name)
+        relay.hear(
+            Event("", "said", message="stopping: what is at work has 30 s to end its stage; once more stops at once")
+        )
+
+    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
