@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster clean
 
 install: $(VENV)/.installed
 
@@ -80,6 +80,18 @@ proof-atlas: install
 	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/atlas/scans.tsv
 	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/half participant --library $(PROOF)/atlas/half.zarr --resolution 0.5
 	$(BIN)/python benchmarks/fusion.py
+
+# An hour on 2 cores; nothing but this machine is needed.
+proof-cluster: install
+	mkdir -p $(PROOF)/cluster
+	$(BIN)/python benchmarks/relay.py overhead
+	$(BIN)/python benchmarks/relay.py actor
+	$(BIN)/python benchmarks/relay_kills.py --kills 20
+	$(BIN)/python benchmarks/relay.py cohort
+	$(BIN)/python benchmarks/relay.py many
+	test -d $(PROOF)/cluster/phantoms || $(BIN)/cerebatch simulate $(PROOF)/cluster/phantoms --people 60 --voxel-size 2
+	$(BIN)/python benchmarks/relay.py scaling $(PROOF)/cluster/phantoms \
+	  --labelled-case $(PROOF)/cluster/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 
 clean:
 	rm -rf $(VENV) build $(DEMO) $(PROOF)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 
 from cerebatch.batch.events import Event
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.profile import Local
 from cerebatch.batch.run import run_jobs
+from cerebatch.steps import Step
 
 STAGES = ("prepare", "atlas", "segment", "measure")
 COHORT = Path(__file__).resolve().parents[1] / "tests" / "batch" / "cohort.py"
@@ -151,6 +155,92 @@ def scaling(bids: Path, library: Path | None, case: Path | None, resolution: str
     print(f"two workers against one: {taken[1] / taken[2]:.2f} times as fast")
 
 
+def network() -> Any:
+    """A network of the size of the ensemble's at 1 mm, with random weights: 3 channels in, 27 labels out."""
+    import torch
+    from torch import nn
+
+    # What a program defines travels by value, its globals too: only those of the process itself last.
+    held = sys.modules["__main__"].__dict__
+    if "held_network" in held:
+        return held["held_network"]
+    torch.manual_seed(1)
+
+    def block(channels: int, filters: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv3d(channels, filters, 3, padding=1), nn.InstanceNorm3d(filters), nn.ReLU())
+
+    held["held_network"] = nn.Sequential(
+        block(3, 32), nn.MaxPool3d(2), block(32, 64), block(64, 64), nn.Upsample(scale_factor=2), block(64, 32),
+        nn.Conv3d(32, 27, 1),
+    ).eval()  # fmt: skip
+    return held["held_network"]
+
+
+def forward(image: Any) -> Any:
+    """Labels of an image (3, X, Y, Z) in bf16."""
+    import torch
+
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        return network()(torch.from_numpy(image)[None])[0].argmax(0).to(torch.uint8).numpy()
+
+
+@dataclass(frozen=True)
+class NetworkJob(Job):
+    """A case whose only stage is a forward pass."""
+
+    source: Path = Path()
+
+    def needs(self) -> dict[str, Needs]:
+        """An actor."""
+        return {"segment": Needs("gpu", memory_gb=8.0)}
+
+    def plan(self) -> list[Stage]:
+        """Read, forward, write."""
+
+        def make(folder: Path) -> list[Step]:
+            np.save(folder / "dseg.npy", forward(np.load(self.source)))
+            return []
+
+        return [Stage("segment", 1, {"image": self.name}, {}, self.out_dir / self.name, make)]
+
+
+def actor(calls: int) -> None:
+    """A call of an actor, with reading, writing and its record, beside the bare forward pass; one thread each."""
+    import torch
+
+    from cerebatch.batch.advance import Call
+    from cerebatch.batch.engines.on_ray import Actors, RayEngine
+
+    torch.set_num_threads(1)
+    image = np.random.default_rng(1).normal(size=(3, 144, 96, 96)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        out, source = Path(folder) / "out", Path(folder) / "image.npy"
+        np.save(source, image)
+        (Path(folder) / "run").mkdir(mode=0o700)
+        engine = RayEngine(Actors(1, threads=1), Path(folder) / "run", lambda event: None, warm_up=network)
+        taken: list[float] = []
+        try:
+            for number in range(calls + 1):
+                job = NetworkJob(f"sub-{number}", out, out / "work", source=source)
+                heard: queue.Queue[Any] = queue.Queue()
+                began = time.perf_counter()
+                engine.submit(Call(job, "segment", job.needs()["segment"]), heard.put)
+                result = heard.get()
+                taken.append(time.perf_counter() - began)
+                if getattr(result, "ran", "") != "segment":
+                    raise SystemExit(f"the call failed: {result}")
+        finally:
+            engine.close()
+    bare = []
+    for _ in range(calls + 1):
+        began = time.perf_counter()
+        forward(image)
+        bare.append(time.perf_counter() - began)
+    first, call, alone = taken[0], min(taken[1:]), min(bare[1:])
+    print(f"first call, with the start of Ray: {first:.1f} s; then {call:.3f} s, bare forward pass {alone:.3f} s")
+    print(f"ratio {call / alone:.3f}")
+
+
 def main() -> None:
     """Choose and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -159,6 +249,8 @@ def main() -> None:
         one = what.add_parser(name)
         one.add_argument("--cases", type=int, default=cases)
         one.add_argument("--cores", type=int, default=2)
+    one = what.add_parser("actor")
+    one.add_argument("--calls", type=int, default=8)
     real = what.add_parser("scaling")
     real.add_argument("bids", type=Path)
     real.add_argument("--library", type=Path)
@@ -167,6 +259,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "cohort":
         cohort(options.cases)
+    elif options.what == "actor":
+        actor(options.calls)
     elif options.what == "scaling":
         scaling(options.bids, options.library, options.labelled_case, options.resolution)
     else:

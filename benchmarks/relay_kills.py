@@ -10,9 +10,7 @@ was complete at each kill. Exit status 1 if anything differs, or if not every st
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -52,7 +50,7 @@ def main() -> None:
     """Kill, start again, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--cases", type=int, default=60)
+    parser.add_argument("--cases", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", default="local")
     parser.add_argument("--gpu", action="store_true")
@@ -69,11 +67,13 @@ def main() -> None:
         for kill in range(options.kills):
             known, before = complete(out), len(lines(out / "starts.log"))
             with subprocess.Popen(
-                command(out, options, options.profile, options.work), stdout=subprocess.DEVNULL
+                command(out, options, options.profile, options.work),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             ) as process:
                 time.sleep(rng.uniform(*options.seconds))
                 ended = process.poll() is not None
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
             time.sleep(1)
             began = lines(out / "starts.log")[before:]
             twice += [start for start in began if start in known]

@@ -33,11 +33,16 @@ def list_() -> None:
 def show(
     name: NameOrPath,
     out: Annotated[Path | None, typer.Option(help="OUT_DIR of the run, as it stands in the scripts.")] = None,
+    as_file: Annotated[bool, typer.Option("--yaml", help="The file itself, with its comments, to copy.")] = False,
 ) -> None:
     """Print a profile with all that is filled in, and the job scripts that a run would submit."""
     from cerebatch.batch.profile import Cluster, load_profile
+    from cerebatch.batch.profile_file import find_profile
 
     profile = load_profile(name)
+    if as_file:
+        print(find_profile(name).read_text(), end="")
+        return
     print(_resolved(profile))
     if isinstance(profile, Cluster):
         for title, script in _scripts(profile, (out or Path("OUT_DIR")).absolute()):

@@ -27,8 +27,8 @@ def status(
 
     The keys of --json are the attributes of `cerebatch.batch.status.Status`: out_dir, looked, verified, counts
     (expected, done, at_work, waiting, failed, changed), states (by case), stages (name, done, at_work, failed, to_do,
-    timed, mean_seconds, largest_seconds, peak_mb), at_work (by case: run, host, pid, stage, started, taken, seconds), failed
-    (case, stage, kind, message, key, limits, when), failed_by_kind, left_out (by name), seconds_left,
+    timed, mean_seconds, largest_seconds, peak_mb), at_work (by case: run, host, pid, stage, started, taken, seconds),
+    failed (case, stage, kind, message, key, limits, when), failed_by_kind, left_out (by name), seconds_left,
     no_time_because, runs (run, began, host, pid, profile, cases, how, ended, counts), changed (case, stage, path,
     found). Times of day are UTC, ISO 8601; a number that is not known is null.
     """

@@ -20,6 +20,8 @@ from cerebatch.errors import SettingsError
 
 Say = Callable[..., tuple[int, list[str]]]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def say() -> Say:
@@ -73,6 +75,12 @@ class TestShow:
         again = tmp_path / "again.yaml"
         again.write_text("\n".join(say("show", "slurm-gpu")[1]).partition("\n\n# class")[0])
         assert load_profile(str(again)) == load_profile("slurm-gpu")
+
+    def test_the_file_itself_can_be_copied(self, say: Say, tmp_path: Path) -> None:
+        copy = tmp_path / "copy.yaml"
+        copy.write_text("\n".join(say("show", "slurm", "--yaml")[1]))
+        assert load_profile(str(copy)) == load_profile("slurm")
+        assert "# Cores of one job" in copy.read_text()
 
     def test_what_the_machine_decides_is_filled_in(self, say: Say) -> None:
         shown = yaml.safe_load("\n".join(say("show", "local")[1]))

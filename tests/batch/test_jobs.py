@@ -18,6 +18,9 @@ from cerebatch.batch.jobs import JobPool, Pace, Resubmits, WorkerPlace
 from cerebatch.batch.profile import Cluster, WorkerClass
 from cerebatch.errors import SettingsError
 
+pytestmark = pytest.mark.slow
+
+
 SECONDS = 20.0
 """Within which everything has to happen on the small Slurm."""
 

@@ -37,6 +37,9 @@ from cerebatch.steps import Step
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
+pytestmark = pytest.mark.slow
+
+
 THREADS = 2
 ADDRESS = "127.0.0.1"
 TEMPORARY, FOLDERS = Path("/tmp"), "cerebatch-ray-*"

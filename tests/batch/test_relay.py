@@ -16,6 +16,9 @@ import pytest
 from cerebatch.batch.manifest import End
 from cerebatch.batch.records import Failure
 
+pytestmark = pytest.mark.slow
+
+
 PROGRAM = Path(__file__).with_name("cohort.py")
 
 

@@ -20,6 +20,9 @@ import pytest
 from cerebatch.batch.lease import Lease
 from cerebatch.batch.records import Failure
 
+pytestmark = pytest.mark.slow
+
+
 PROGRAM = Path(__file__).with_name("cohort.py")
 CASES = 18
 HANGS, TOO_LARGE, FULL, STALE = 1, 2, 3, 4

@@ -23,6 +23,8 @@ from cerebatch.batch.job import Job
 from cerebatch.batch.records import HANG, KILLED, LOST, read_record
 from cerebatch.batch.stage_process import StageProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def process() -> Iterator[StageProcess]:

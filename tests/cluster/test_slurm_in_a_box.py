@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 PROGRAM = Path(__file__).parents[2] / "cluster/slurm-in-a-box/slurm_in_a_box.py"
 
 
