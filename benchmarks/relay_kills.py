@@ -86,8 +86,7 @@ def main() -> None:
         subprocess.run(command(out, options, options.profile, 0), check=True, stdout=subprocess.DEVNULL)
         twice += [start for start in lines(out / "starts.log")[before:] if start in known]
         same = results(out) == results(plain)
-        left = [str(path.relative_to(out)) for path in (out / "results").rglob("*") if path.name != "text"]
-        left = [name for name in left if "/" in name]
+        left = [str(path.relative_to(out)) for path in out.rglob("*.tmp")]
         print(f"results of {len(results(out))} cases, bytes as undisturbed: {same}; left over: {left or 'nothing'}")
         print(f"complete stages that were started again: {len(twice)} of {len(complete(out))}")
         print(f"kills that found a stage at work: {dict(hit)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
@@ -38,6 +39,8 @@ class Call:
         That this place is fit for; if another is missing, nothing is run.
     needs : Needs
         Of that stage: what it has here.
+    most_gb : float
+        Memory that it could have in this run, if it were tried again for lack of it; GB.
     retry_failed : bool
         Whether to try again what would fail again.
     """
@@ -45,12 +48,13 @@ class Call:
     job: Job
     stage: str
     needs: Needs
+    most_gb: float = 0.0
     retry_failed: bool = False
 
     @property
     def limits(self) -> dict[str, float]:
-        """Memory and time, as failures name them."""
-        return {"memory_gb": self.needs.memory_gb, "minutes": self.needs.minutes}
+        """The most memory and time that the run can give, as failures name them."""
+        return {"memory_gb": max(self.needs.memory_gb, self.most_gb), "minutes": self.needs.minutes}
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,12 @@ def advance(call: Call, tell: Tell) -> Progress:
             return Progress(job.name)
         stage = to_do[0]
         stage_name, key = stage.name, stage.key
+        if stage.name != call.stage:
+            return Progress(job.name, next=stage.name)
         if not call.retry_failed:
             before = read_model(job.failure_path, Failure)
             if before is not None and before.would_repeat(stage.name, stage.key, call.limits):
                 return Progress(job.name, failure=before, known=True)
-        if stage.name != call.stage:
-            return Progress(job.name, next=stage.name)
         seconds = _run(call, stage, tell)
     except Exception as error:
         failure = _failure(call, stage_name, key, error)
@@ -192,6 +196,7 @@ def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
         )
     message = str(error)
     if not isinstance(error, CerebatchError):
-        note(job, "".join(traceback.format_exception(error)).rstrip())
+        with contextlib.suppress(OSError):
+            note(job, "".join(traceback.format_exception(error)).rstrip())
         message = f"unexpected {type(error).__name__}: {error}. The details are in logs/{job.log_path.name}."
     return Failure(case=job.name, stage=stage, kind=type(error).__name__, message=message, key=key, limits=call.limits)

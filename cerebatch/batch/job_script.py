@@ -215,7 +215,7 @@ def run_command(command: Sequence[str], *, shell: bool = False, folder: Path | N
     try:
         done = subprocess.run(
             words if shell else command, shell=shell, capture_output=True, text=True, timeout=_COMMAND_SECONDS,
-            stdin=subprocess.DEVNULL, cwd=folder,
+            stdin=subprocess.DEVNULL, start_new_session=True, cwd=folder,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise QueueError(f"{words}: no answer in {_COMMAND_SECONDS:.0f} s") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cerebatch.batch.job_script import BatchJob, WorkerPlace, cancel, ray_node
@@ -116,6 +116,7 @@ class JobPool:
         self._to_tell: list[str] = []
         self._told: set[str] = set()
         self._wanted = self._submitted = self._in_a_row = 0
+        self._busy: frozenset[str] = frozenset()
         self._most = job_class.jobs
         self._not_before = self._looked = 0.0
         self._closing = False
@@ -132,10 +133,17 @@ class JobPool:
         """Whether there will be no job again: all were lost, and no more may be submitted."""
         return self._most == 0
 
-    def want(self, jobs: int) -> None:
-        """Keep so many jobs alive, at most those of the class; the rest is cancelled, waiting ones first."""
+    def want(self, jobs: int, busy: Collection[str] = ()) -> None:
+        """Keep so many jobs alive, at most those of the class; the rest is cancelled, waiting ones first.
+
+        Parameters
+        ----------
+        jobs : int
+        busy : collection of str, optional
+            Names of jobs that are at work: they are not cancelled.
+        """
         with self._lock:
-            self._wanted = jobs
+            self._wanted, self._busy = jobs, frozenset(busy)
             if self._keeper is None and jobs > 0 and not self._closing:
                 self._keeper = threading.Thread(target=self._keep, name=f"jobs-{self._class.name}", daemon=True)
                 self._keeper.start()
@@ -210,7 +218,8 @@ class JobPool:
 
     def _cancel(self) -> None:
         with self._lock:
-            by_use = sorted(self._jobs, key=lambda name: (self._jobs[name].arrived, -self._jobs[name].since))
+            idle = self._jobs.keys() - self._busy
+            by_use = sorted(idle, key=lambda name: (self._jobs[name].arrived, -self._jobs[name].since))
             for name in by_use[: max(0, -self._missing())]:
                 self._end(name)
             batch, self._to_cancel = self._to_cancel, []

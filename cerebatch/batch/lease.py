@@ -93,8 +93,7 @@ def take(job: Job, lease: Lease) -> Lease | None:
                 return None
             if holder is not None and not is_stale(path, holder):
                 return holder
-            if not _set_aside(path, holder):
-                return holder
+            _set_aside(path, holder)  # and look again
     finally:
         ours.unlink(missing_ok=True)
 
@@ -122,17 +121,17 @@ def release(job: Job, lease: Lease) -> None:
         job.lease_path.unlink(missing_ok=True)
 
 
-def _set_aside(path: Path, judged: Lease | None) -> bool:
-    """Take a stale lease away; False if it was another's, renewed or gone by then."""
+def _set_aside(path: Path, judged: Lease | None) -> None:
+    """Take a stale lease away, if it is still the one that was judged."""
     aside = temporary_name(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
-        return True
+        return
     taken = read_lease(aside)
     if taken is None or (taken == judged and is_stale(aside, taken)):
         aside.unlink(missing_ok=True)
-        return True
+        return
     # Somebody else set the stale one aside and took the case between our look and our rename: put theirs back.
     try:
         os.link(aside, path)
@@ -140,7 +139,6 @@ def _set_aside(path: Path, judged: Lease | None) -> bool:
         pass
     finally:
         aside.unlink(missing_ok=True)
-    return False
 
 
 def _written(path: Path, lease: Lease) -> Path:

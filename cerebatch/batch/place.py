@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from cerebatch.batch.engines.base import Engine
 from cerebatch.batch.engines.in_process import InProcessEngine
 from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import Kind, Needs
 from cerebatch.batch.machine import address_on, gpus
+from cerebatch.batch.manifest import Manifest
 from cerebatch.batch.profile import Cluster, Local, Profile, Serial
+from cerebatch.batch.records import read_model
 
 if TYPE_CHECKING:
     from cerebatch.batch.engines.on_ray import RayEngine
@@ -57,7 +61,7 @@ def engines(
         yield {"cpu": engine, "gpu": engine}
         return
     with ExitStack() as stack:
-        folder = stack.enter_context(_private_folder(shared, run))
+        folder = stack.enter_context(_made_private(shared, run))
         if isinstance(profile, Local):
             yield _local(profile, needs, folder, tell, warm_up, stack)
         else:
@@ -67,6 +71,7 @@ def engines(
 def _local(
     profile: Local, needs: Mapping[str, Needs], folder: Path, tell: Tell, warm_up: WarmUp | None, stack: ExitStack
 ) -> Mapping[Kind, Engine]:
+    from cerebatch.batch.deaf import Deaf
     from cerebatch.batch.engines.on_dask import DaskEngine, dask_cluster
 
     cores, memory_gb = profile.usable_cores(needs), profile.usable_memory_gb()
@@ -74,6 +79,7 @@ def _local(
         dask_cluster("127.0.0.1", folder, n_workers=1, threads_per_worker=cores,
                      resources={"cores": cores, "memory_gb": memory_gb})
     )  # fmt: skip
+    client.register_plugin(Deaf())
     _say(tell, f"{cores} cores, {memory_gb:.0f} GB; {_dashboard(cluster)}")
     found: dict[Kind, Engine] = {"cpu": DaskEngine(client, cluster.scheduler, needs, tell)}
     if any(need.kind == "gpu" for need in needs.values()):
@@ -112,7 +118,7 @@ def _cluster(
     }
     for pool in pools.values():
         stack.callback(pool.close)
-    beginnings = {one: f"cerebatch-{run}-{one.name}-" for one in pools}
+    beginnings = {one: f"cerebatch-{run}-{one.name}" for one in pools}
     client.register_plugin(Retire({beginnings[one]: one.walltime_seconds for one in pools}))
     jobs = DaskJobs(pools, beginnings, cluster.scheduler, next(iter(needs.values())))
     found: dict[Kind, Engine] = {"cpu": DaskEngine(client, cluster.scheduler, needs, tell, jobs)}
@@ -156,11 +162,21 @@ def _ray_jobs(
     return RayOnJobs(actors, place.folder, tell, make_pool, gpu, address=address, warm_up=warm_up)
 
 
+def private_folder(shared: Path, run: str) -> Path:
+    """Where keys, scripts and logs of the jobs of a run lie."""
+    return shared / f".run-{run}"
+
+
 @contextmanager
-def _private_folder(shared: Path, run: str) -> Iterator[Path]:
-    """A folder for keys, scripts and logs of jobs, that only the user may enter."""
+def _made_private(shared: Path, run: str) -> Iterator[Path]:
+    """The private folder, that only the user may enter; those of runs that were killed on this host go."""
     shared.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".run-{run}-", dir=shared))  # mode 0700
+    for left in shared.glob(".run-*"):
+        owner = read_model(shared / f"{left.name.removeprefix('.run-')}.json", Manifest)
+        if owner is None or (owner.host == platform.node() and not psutil.pid_exists(owner.pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = private_folder(shared, run)
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:

@@ -117,9 +117,9 @@ class _Profile(_Model):
             for name, need in needs.items()
         }
 
-    def larger_gb(self, memory_gb: float) -> float | None:
-        """The next larger memory that a stage may have here after so many GB were too few, or None."""
-        del memory_gb
+    def larger_gb(self, need: Needs) -> float | None:
+        """The next larger memory in GB that a stage may have here after what it needs was too little, or None."""
+        del need
         return None
 
 
@@ -291,9 +291,12 @@ class Cluster(_Profile):
         """All classes of jobs, the one with GPUs last."""
         return (*self.workers, *([self.gpu] if self.gpu else []))
 
-    def larger_gb(self, memory_gb: float) -> float | None:
-        """Memory in GB of the smallest class of CPU jobs that has more than so many GB, or None."""
-        return min((one.memory_gb for one in self.workers if one.memory_gb > memory_gb), default=None)
+    def larger_gb(self, need: Needs) -> float | None:
+        """Memory in GB of the smallest class of CPU jobs that holds a stage and has more, or None."""
+        if need.kind == "gpu":
+            return None
+        larger = (one.memory_gb for one in self.workers if one.memory_gb > need.memory_gb and need.threads <= one.cores)
+        return min(larger, default=None)
 
     def patience_seconds(self, job_class: JobClass) -> float:
         """How long jobs of a class may wait before it is told, seconds."""

@@ -6,6 +6,8 @@ next. It knows cases only while they are in flight, so that a hundred thousand n
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import platform
 import queue
@@ -13,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cerebatch.batch import lease as leases
@@ -22,13 +24,15 @@ from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Resul
 from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import Job, Kind, Needs
 from cerebatch.batch.lease import Lease
-from cerebatch.batch.records import DISK_FULL, HANG, KILLED, Failure, write_model
+from cerebatch.batch.records import DISK_FULL, HANG, KILLED, LOST, Failure, write_model
 
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
 
 _LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
 _DISK_FULL_IN_A_ROW = 5
+_AGAIN_AT_MOST = 2
+"""A stage may have to run again because its input changed meanwhile, but not for ever."""
 _GRACE_SECONDS = 30.0
 
 _MANY = 10**9
@@ -64,7 +68,7 @@ class _InFlight:
     needs: Needs
     began: float
     renewed: float
-    ran: bool = False
+    ran: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     hung: int = 0
     never_began: int = 0
@@ -84,7 +88,7 @@ class Relay:
     tell : callable
         Gets every `Event`, from the thread that calls `carry`.
     larger_gb : callable, optional
-        Memory -> the next larger memory that a stage may have, or None.
+        Needs of a stage -> the next larger memory that it may have, or None.
     lease_seconds : float
         After so long without renewal other runs may take a case.
     retry_failed : bool
@@ -97,7 +101,7 @@ class Relay:
         run: str,
         tell: Tell,
         *,
-        larger_gb: Callable[[float], float | None] = lambda _: None,
+        larger_gb: Callable[[Needs], float | None] = lambda _: None,
         lease_seconds: float = 120.0,
         retry_failed: bool = False,
     ) -> None:
@@ -107,7 +111,7 @@ class Relay:
         self._lease = Lease(run=run, host=platform.node(), pid=os.getpid(), seconds=lease_seconds)
         self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
         self._flying: dict[str, _InFlight] = {}
-        self._disk_full, self._looked = 0, 0.0
+        self._disk_full = 0
         self._thread = threading.get_ident()
         self.stopping = ""
 
@@ -116,7 +120,11 @@ class Relay:
         if threading.get_ident() == self._thread:
             self._event(event)
         else:
-            self._inbox.put(event)
+            self.hear_later(event)
+
+    def hear_later(self, event: Event) -> None:
+        """Take an event without telling it now; may be called from a signal handler."""
+        self._inbox.put(event)
 
     def stop(self, why: str) -> None:
         """Hand out nothing more; what is at work has some seconds to end."""
@@ -138,6 +146,16 @@ class Relay:
         """
         self._engines = engines
         waiting = iter(jobs)
+        yield from self._carry(waiting)
+        yield from (Outcome(name, "handed back") for name in self._flying)
+        yield from (Outcome(job.name, "handed back") for job in waiting)
+
+    def release_all(self) -> None:
+        """Give back what is still in flight; called when the engines are closed, so that nothing runs any more."""
+        for name in list(self._flying):
+            self._leave(name, "handed back")
+
+    def _carry(self, waiting: Iterator[Job]) -> Iterator[Outcome]:
         more, deadline = True, None
         while True:
             while more and not self.stopping and len(self._flying) < self._room():
@@ -150,13 +168,11 @@ class Relay:
                 for name in [name for name, case in self._flying.items() if not case.started]:
                     self._engine(name).cancel(name)
                 if time.monotonic() > deadline:
-                    yield from [self._leave(name, "handed back") for name in list(self._flying)]
+                    break
             if not self._flying and (not more or self.stopping):
                 break
             self._say_what_waits(more)
             yield from self._answer()
-            self._renew()
-        yield from (Outcome(job.name, "handed back") for job in waiting)
 
     def _room(self) -> int:
         return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
@@ -165,7 +181,10 @@ class Relay:
         return self._engines[self._flying[name].needs.kind]
 
     def _begin(self, job: Job) -> Outcome | None:
-        holder = leases.take(job, self._lease)
+        try:
+            holder = leases.take(job, self._lease)
+        except OSError as error:
+            return self._cannot_begin(job, error)
         if holder is not None:
             self._tell(Event(job.name, "elsewhere", message=f"at work in run {holder.run} on {holder.host}"))
             return Outcome(job.name, "elsewhere", holder=holder)
@@ -178,8 +197,15 @@ class Relay:
     def _hand_out(self, name: str) -> None:
         case = self._flying[name]
         case.started = ""
-        call = Call(case.job, case.stage, case.needs, self._retry_failed)
-        self._engines[case.needs.kind].submit(call, lambda result: self._inbox.put((name, result)))
+        self._engines[case.needs.kind].submit(self._call(case), lambda result: self._inbox.put((name, result)))
+
+    def _call(self, case: _InFlight) -> Call:
+        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed)
+
+    def _most_gb(self, needs: Needs) -> float:
+        while (larger := self._larger_gb(needs)) is not None:
+            needs = replace(needs, memory_gb=larger)
+        return needs.memory_gb
 
     def _answer(self) -> Iterator[Outcome]:
         """Hear all that there is to hear; wait a little if there is nothing."""
@@ -199,6 +225,20 @@ class Relay:
             except queue.Empty:
                 return
 
+    def _cannot_begin(self, job: Job, error: OSError) -> Outcome:
+        """Not even a lease could be written."""
+        kind = DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else type(error).__name__
+        message = f"its records cannot be written: {error}. Free some space or check the rights of OUT_DIR."
+        failure = Failure(case=job.name, stage="", kind=kind, message=message)
+        self._count_full(failure)
+        self._tell(Event(job.name, "failed", message=message))
+        return Outcome(job.name, "failed", failure)
+
+    def _count_full(self, failure: Failure) -> None:
+        self._disk_full = self._disk_full + 1 if failure.kind == DISK_FULL else 0
+        if self._disk_full >= _DISK_FULL_IN_A_ROW and not self.stopping:
+            self.stop(f"the disk is full: {failure.message}")
+
     def _event(self, event: Event) -> None:
         if event.what == "started" and event.case in self._flying:
             self._flying[event.case].started = event.key
@@ -212,7 +252,9 @@ class Relay:
             return self._place_failed(case, result)
         if result.failure is not None:
             return self._failed(case, result.failure, known=result.known)
-        case.ran = case.ran or bool(result.ran)
+        case.ran.update([result.ran] if result.ran else [])
+        if case.ran[result.next] > _AGAIN_AT_MOST:
+            return self._failed(case, _not_seen(case, result.next))
         case.lost = case.never_began = case.hung = self._disk_full = 0
         if not result.next:
             return self._leave(name, "done" if case.ran else "skipped")
@@ -228,7 +270,7 @@ class Relay:
         if self.stopping or result.kind == CANCELLED:
             return self._leave(name, "handed back")
         if again := self._again(case, result.kind):
-            note(case.job, f"{again} {case.stage}: {result.message}")
+            _noted(case.job, f"{again} {case.stage}: {result.message}")
             self._tell(Event(name, "again", case.stage, message=result.message))
             self._hand_out(name)
             return None
@@ -238,14 +280,14 @@ class Relay:
             kind=result.kind,
             message=result.message + (f" It was tried {case.lost} times." if case.lost else ""),
             key=case.started,
-            limits={"memory_gb": case.needs.memory_gb, "minutes": case.needs.minutes},
+            limits=self._call(case).limits,
         )
         return self._failed(case, failure)
 
     def _again(self, case: _InFlight, kind: str) -> str:
         """How the stage is tried once more, in words; empty where that cannot help."""
         if kind == KILLED:
-            more = self._larger_gb(case.needs.memory_gb)
+            more = self._larger_gb(case.needs)
             if more is None:
                 return ""
             case.needs = replace(case.needs, memory_gb=more)
@@ -261,31 +303,34 @@ class Relay:
 
     def _failed(self, case: _InFlight, failure: Failure, *, known: bool = False) -> Outcome:
         if not known:
-            note(case.job, f"failed {failure.stage}: {failure.message}")
-            write_model(case.job.failure_path, failure)
-        self._disk_full = self._disk_full + 1 if failure.kind == DISK_FULL else 0
-        if self._disk_full >= _DISK_FULL_IN_A_ROW and not self.stopping:
-            self.stop(f"the disk is full: {failure.message}")
+            _noted(case.job, f"failed {failure.stage}: {failure.message}")
+            with contextlib.suppress(OSError):
+                write_model(case.job.failure_path, failure)
+        self._count_full(failure)
         self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
         return self._leave(case.job.name, "failed", failure)
 
     def _leave(self, name: str, status: Status, failure: Failure | None = None) -> Outcome:
         case = self._flying.pop(name)
-        leases.release(case.job, self._lease)
+        with contextlib.suppress(OSError):  # it goes stale
+            leases.release(case.job, self._lease)
         if status in ("done", "skipped"):
             self._tell(Event(name, status, seconds=time.monotonic() - case.began))
         return Outcome(name, status, failure)
 
-    def _renew(self) -> None:
-        now = time.monotonic()
-        if now - self._looked < min(1.0, self._lease.seconds / 8):
-            return
-        self._looked, due = now, now - self._lease.seconds / 4
-        for case in self._flying.values():
-            if case.renewed < due or case.told != case.started:
-                now_at = {"stage": case.stage, "started": bool(case.started)}
-                leases.renew(case.job, self._lease.model_copy(update=now_at))
-                case.renewed, case.told = time.monotonic(), case.started
+    def keep_leases(self, ended: threading.Event) -> None:
+        """Renew the leases of all that is in flight until the run has ended; runs in a thread of its own.
+
+        A stage that runs in the driver's thread, or a slow reader of outcomes, must not let them go stale.
+        """
+        while not ended.wait(min(1.0, self._lease.seconds / 8)):
+            due = time.monotonic() - self._lease.seconds / 4
+            for case in list(self._flying.values()):
+                if case.renewed < due or case.told != case.started:
+                    case.renewed, case.told = time.monotonic(), case.started
+                    now_at = {"stage": case.stage, "started": bool(case.started)}
+                    with contextlib.suppress(OSError):
+                        leases.renew(case.job, self._lease.model_copy(update=now_at))
 
     def _say_what_waits(self, more: bool) -> None:
         """Tell each engine how many calls it has or will soon have."""
@@ -297,8 +342,27 @@ class Relay:
                 engine.want(now["gpu"] + near)
             else:
                 engine.want(_MANY if more else len(self._flying))
+            if engine.broken and not self.stopping:
+                self._tell(Event("", "said", message=engine.broken))
+                self.stop(engine.broken)
 
     def _after(self, stage: str) -> Iterator[Needs]:
         names = list(self._needs)
         following = names.index(stage) + 1
         return (self._needs[name] for name in names[following : following + 1])
+
+
+def _noted(job: Job, line: str) -> None:
+    """Add to the log of a case; a run must not end because that cannot be done."""
+    with contextlib.suppress(OSError):
+        note(job, line)
+
+
+def _not_seen(case: _InFlight, stage: str) -> Failure:
+    return Failure(
+        case=case.job.name,
+        stage=stage,
+        kind=LOST,
+        message=f"{stage} was done {case.ran[stage]} times, and what it wrote is not there when it is looked for. "
+        "Do all nodes see the folder of --work, and do their clocks agree?",
+    )

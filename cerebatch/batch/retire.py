@@ -25,7 +25,7 @@ class Retire(WorkerPlugin):  # type: ignore[misc]
     Parameters
     ----------
     walltimes : mapping
-        Beginning of a worker's name -> seconds that its job has.
+        Worker's name before its last hyphen -> seconds that its job has.
     """
 
     name = "cerebatch-retire"
@@ -36,7 +36,7 @@ class Retire(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Any) -> None:
         """Start the clock."""
         for beginning, seconds in self._walltimes.items():
-            if str(worker.name).startswith(beginning):
+            if str(worker.name).rpartition("-")[0] == beginning:
                 self._task = asyncio.ensure_future(_retire(worker, seconds))
 
 

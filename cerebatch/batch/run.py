@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from types import FrameType
 from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import STAGES, Job
 from cerebatch.batch.manifest import End, Manifest, begin, finish
-from cerebatch.batch.place import WarmUp, engines
+from cerebatch.batch.place import WarmUp, engines, private_folder
 from cerebatch.batch.profile import Profile, require_fit
 from cerebatch.batch.relay import Outcome, Relay, Status
 
@@ -86,20 +87,33 @@ def run_jobs(
         retry_failed=retry_failed,
     )
     begin(out_dir, manifest)
+    ended = threading.Event()
+    keeper = threading.Thread(target=relay.keep_leases, args=[ended], name="leases", daemon=True)
+    keeper.start()
     counts: Counter[Status] = Counter()
-    with _stopped_by_signals(relay, tell):
+    whole = False
+    with _stopped_by_signals(relay, private_folder(_shared(out_dir), manifest.run)):
         try:
-            with engines(profile, needs, manifest.run, out_dir / "records" / "runs", relay.hear, warm_up) as places:
+            with engines(profile, needs, manifest.run, _shared(out_dir), relay.hear, warm_up) as places:
                 for outcome in relay.carry(jobs, places):
                     counts[outcome.status] += 1
                     yield outcome
+            whole = not relay.stopping
         finally:
-            finish(out_dir, manifest.run, _end(relay, counts))
+            ended.set()
+            keeper.join()
+            relay.release_all()
+            finish(out_dir, manifest.run, _end(counts, whole))
 
 
-def _end(relay: Relay, counts: Counter[Status]) -> End:
+def _shared(out_dir: Path) -> Path:
+    """Where the private folders of runs lie."""
+    return out_dir / "records" / "runs"
+
+
+def _end(counts: Counter[Status], whole: bool) -> End:
     return End(
-        how="interrupted" if relay.stopping else "finished",
+        how="finished" if whole else "interrupted",
         done=counts["done"],
         skipped=counts["skipped"],
         failed=counts["failed"],
@@ -109,21 +123,26 @@ def _end(relay: Relay, counts: Counter[Status]) -> End:
 
 
 @contextmanager
-def _stopped_by_signals(relay: Relay, tell: Tell) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the relay, a second one the process."""
+def _stopped_by_signals(relay: Relay, secrets: Path) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP stop the relay, a second one the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    asked = 0
 
     def answer(number: int, frame: FrameType | None) -> None:
-        if relay.stopping:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            shutil.rmtree(secrets, ignore_errors=True)
             os._exit(INTERRUPTED)
         relay.stop(signal.Signals(number).name)
-        relay.hear(
+        # Not told from here: a signal may come in the middle of another word.
+        relay.hear_later(
             Event("", "said", message="stopping: what is at work has 30 s to end its stage; once more stops at once")
         )
 
-    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -258,7 +258,7 @@ class TestNeeds:
             WorkerClass(name=f"w{number}", jobs=1, cores=1, memory_gb=one, walltime="1:00:00")
             for number, one in enumerate(gb)
         )
-        found = Cluster(kind="cluster", scheduler="slurm", workers=workers).larger_gb(had)
+        found = Cluster(kind="cluster", scheduler="slurm", workers=workers).larger_gb(Needs(memory_gb=had))
         larger = sorted(one for one in gb if one > had)
         assert found == (larger[0] if larger else None)
 

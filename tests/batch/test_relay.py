@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).with_name("cohort.py")
 
 
-def local(folder: Path, more: str = "") -> str:
+def local(folder: Path, more: str = "", name: str = "two") -> str:
     """Path of a profile of two cores."""
-    path = folder / "two.yaml"
+    path = folder / f"{name}.yaml"
     path.write_text(f"kind: local\ncores: 2\nmemory_gb: 4\n{more}")
     return str(path)
 
@@ -32,7 +32,10 @@ def local(folder: Path, more: str = "") -> str:
 def started(out: Path, *options: str) -> subprocess.Popen[str]:
     """A cohort that runs."""
     command = [sys.executable, str(PROGRAM), str(out), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A terminal sends Ctrl-C to a whole group of processes.
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def ran(out: Path, *options: str) -> tuple[dict[str, str], str]:
@@ -111,6 +114,22 @@ def test_a_second_run_does_only_what_is_missing_and_leaves_what_would_fail_again
     assert starts(out)["sub-00000 prepare"] == 1
 
 
+def test_a_stage_that_took_too_much_or_hung_is_not_tried_again_with_the_same_limits(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    faults = ["--fault=sub-00000:prepare:memory", "--fault=sub-00001:prepare:hang", "--fault=sub-00002:prepare:exit"]
+    options = ["--cases=3", "--memory-gb=1", *faults]
+    tight = local(tmp_path, "stages: {prepare: {minutes: 0.03}}\n")
+    roomy = local(tmp_path, "stages: {prepare: {memory_gb: 2.0}}\n", name="roomy")
+    ran(out, *options, "--profile", tight)
+    before = starts(out)
+    outcomes, _ = ran(out, *options, "--profile", tight)
+    assert {status.split(":")[0] for status in outcomes.values()} == {"failed"}
+    assert set(starts(out) - before) == {"sub-00002 prepare"}  # lost: not the fault of the case
+    (out / "mended").touch()
+    outcomes, _ = ran(out, *options, "--profile", roomy)
+    assert sorted(status.split(":")[0] for status in outcomes.values()) == ["done"] * 3
+
+
 def test_a_disk_that_stays_full_stops_the_run(tmp_path: Path) -> None:
     faults = [f"--fault=sub-{case:05d}:prepare:full" for case in range(30)]
     outcomes, _ = ran(tmp_path / "out", "--cases=30", *faults)
@@ -145,8 +164,9 @@ def test_ctrl_c_hands_back_what_has_not_begun_and_the_next_run_goes_on(tmp_path:
     options = ["--cases=8", "--profile", local(tmp_path)]
     with started(out, *options, "--work=0.5") as process:
         until(process, "what='started'")
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         printed = process.communicate(timeout=60)[0]
+    assert "Traceback" not in printed
     assert "OUTCOME" in printed
     assert "handed back" in printed
     assert not list(out.rglob("lease.json"))
@@ -163,14 +183,15 @@ def test_twice_stops_at_once_and_nothing_lives_on(tmp_path: Path) -> None:
     with started(out, "--cases=4", "--profile", local(tmp_path), "--fault=sub-00000:prepare:hang") as process:
         until(process, "what='started'")
         family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         until(process, "stopping")
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         began = time.monotonic()
         process.communicate(timeout=30)
     assert time.monotonic() - began < 10
     _, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
+    assert not list((out / "records/runs").glob(".run-*"))  # keys
 
 
 def test_a_driver_that_was_killed_leaves_nothing_running_and_the_next_run_goes_on(

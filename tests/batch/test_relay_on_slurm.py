@@ -240,6 +240,24 @@ def test_a_stage_that_hangs_is_ended_and_tried_again(run: Run) -> None:
     assert "again atlas: ended after 0.15 minutes" in run.log(HANGS)
 
 
+def test_when_no_job_may_be_submitted_again_the_run_ends_and_says_so(slurm: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.yaml"
+    large = next(line for line in PROFILE.splitlines() if "name: large" in line)
+    profile.write_text(PROFILE.replace(large + "\n", "").partition("gpu:")[0] + "resubmit: 0\n")
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "out"), "--cases=4", "--work=20", f"--profile={profile}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            starts = tmp_path / "out" / "starts.log"
+            eventually(lambda: starts.exists() and len(starts.read_text().splitlines()) == 4, process)
+            slurm_says("scancel", *jobs("cpu"))
+            printed = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
+    assert "0 lost jobs were submitted again (`resubmit` in the profile), and no more will be" in printed
+    assert "no job is left that holds prepare" in printed
+    assert printed.count("handed back") == 4
+
+
 def test_nothing_of_the_run_survives_it(run: Run) -> None:
     folder = run.out / "records" / "runs"
     assert [path.suffix for path in folder.iterdir()] == [".json", ".json"]

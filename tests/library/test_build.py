@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from cerebatch import labels
@@ -183,6 +184,20 @@ def test_the_vote_share_is_kept_as_a_probability(segmented: Path) -> None:
     assert share.min() > 0
     assert share.max() == 1
     assert (share < 1).any()
+
+
+def test_white_matter_of_the_folia_is_told_apart_and_with_its_lobule(segmented: Path) -> None:
+    anat = segmented / "sub-phantom001/anat"
+    apart, within = (
+        np.asarray(nib.load(next(anat.glob(f"*_space-*_seg-lobules_res-4_{name}.nii.gz"))).dataobj)
+        for name in ("dseg", "desc-withfolia_dseg")
+    )
+    core = [label.index for label in labels.LABELS if label.structure == "White matter"]
+    assert 0 < np.isin(within, core).sum() < np.isin(apart, core).sum()
+    volumes = pd.read_csv(next(anat.glob("*_volumes.tsv")), sep="\t", na_values="n/a")
+    sums = volumes[volumes.side == "both"].set_index("structure")
+    assert sums.with_folia_cm3["VI"] > sums.volume_cm3["VI"]
+    assert sums.with_folia_cm3["White matter"] < sums.volume_cm3["White matter"]
 
 
 def test_the_atlas_finds_the_phantoms_cerebellum(segmented: Path, phantoms: Path) -> None:

@@ -42,6 +42,10 @@ class Engine(Protocol):
     def slots(self) -> int:
         """Calls that keep it busy now; 0 while nothing to run on has arrived."""
 
+    @property
+    def broken(self) -> str:
+        """Why it will never run anything again, in words; empty while it may."""
+
     def submit(self, call: Call, done: Done) -> None:
         """Take a call and return at once; `done` is called from any thread, exactly once."""
 

@@ -20,7 +20,7 @@ class DaskJobs:
     ----------
     pools : mapping of WorkerClass to JobPool
     beginnings : mapping of WorkerClass to str
-        What the names of its jobs, which are those of the workers, begin with.
+        What the names of its jobs, which are those of the workers, are before their last hyphen.
     scheduler : distributed.Scheduler
         In this process.
     first : Needs
@@ -37,10 +37,9 @@ class DaskJobs:
         self._pools, self._beginnings, self._scheduler, self._first = pools, beginnings, scheduler, first
         self._arrived: dict[str, float] = {}
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether no worker is left and none will come."""
-        return not self._arrived and all(pool.is_spent for pool in self._pools.values())
+    def is_spent_for(self, need: Needs) -> bool:
+        """Whether no job is left that holds a stage, and none will come."""
+        return all(pool.is_spent for one, pool in self._pools.items() if one.holds(need))
 
     def keep(self, calls: Iterable[Needs], waiting: int) -> None:
         """Tell the pools who came and went, and how many jobs there is work for.
@@ -53,13 +52,14 @@ class DaskJobs:
             Cases of the whole run that are not yet done; those beyond the calls begin with the first stage.
         """
         self._greet()
+        busy = {str(worker.name) for worker in list(self._scheduler.workers.values()) if worker.processing}
         calls = list(calls)
         load = dict.fromkeys(self._pools, 0.0)
         for need in calls:
             self._add(load, need, 1)
         self._add(load, self._first, max(0, waiting - len(calls)))
         for job_class, pool in self._pools.items():
-            pool.want(min(job_class.jobs, math.ceil(load[job_class])))
+            pool.want(min(job_class.jobs, math.ceil(load[job_class])), busy)
 
     def _greet(self) -> None:
         here = {str(worker.name) for worker in list(self._scheduler.workers.values())}
@@ -72,11 +72,13 @@ class DaskJobs:
             self._pools[job_class].left(name, expected=lived > EARLIEST * job_class.walltime_seconds - 1)
 
     def _class_of(self, name: str) -> WorkerClass:
-        return next(one for one, beginning in self._beginnings.items() if name.startswith(beginning))
+        return next(one for one, beginning in self._beginnings.items() if name.rpartition("-")[0] == beginning)
 
     def _add(self, load: dict[WorkerClass, float], need: Needs, calls: int) -> None:
-        """Share of a job of the smallest class that holds it, for each call."""
-        fitting = [one for one in self._pools if one.holds(need)]
+        """Share of a job of the smallest class that holds it and still has jobs, for each call."""
+        fitting = [one for one, pool in self._pools.items() if one.holds(need) and not pool.is_spent]
+        if not fitting:
+            return
         smallest = min(fitting, key=lambda one: (one.memory_gb, one.cores))
         at_once = min(smallest.cores // need.threads, int(smallest.memory_gb / need.memory_gb))
         load[smallest] += calls / at_once

@@ -17,6 +17,7 @@ class InProcessEngine:
     """
 
     slots = 1
+    broken = ""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell

@@ -33,6 +33,7 @@ SETTINGS = {
 }
 
 _TOPIC = "cerebatch"
+_FETCH_SECONDS = 30.0
 
 
 class DaskEngine:
@@ -61,6 +62,7 @@ class DaskEngine:
         jobs: DaskJobs | None = None,
     ) -> None:
         self._client, self._scheduler, self._jobs = client, scheduler, jobs
+        self._needs = needs
         self._priority = {stage: place for place, stage in enumerate(needs)}
         self._fewest_threads = min(need.threads for need in needs.values() if need.kind == "cpu")
         self._futures: dict[str, Any] = {}
@@ -73,6 +75,14 @@ class DaskEngine:
         """Calls for which the workers that are connected have cores."""
         workers = list(self._scheduler.workers.values())
         return sum(worker.nthreads // self._fewest_threads for worker in workers)
+
+    @property
+    def broken(self) -> str:
+        """That no job is left that holds a stage, and none may be submitted again."""
+        for stage, need in self._needs.items():
+            if self._jobs is not None and need.kind == "cpu" and self._jobs.is_spent_for(need):
+                return f"no job is left that holds {stage}, and no more may be submitted (`resubmit` in the profile)"
+        return ""
 
     def submit(self, call: Call, done: Done) -> None:
         """Hand a call to Dask."""
@@ -111,10 +121,15 @@ class DaskEngine:
             future.cancel(force=True)
 
     def _ended(self, call: Call, future: Any, done: Done) -> None:
+        try:
+            result = _result(call, future)
+        except Exception as error:  # the result went with its worker, before it was fetched
+            result = _lost(call, error)
+            future.cancel(force=True)
         with self._lock:
             self._futures.pop(call.job.name, None)
             self._calls.pop(call.job.name, None)
-        done(_result(call, future))
+        done(result)
 
 
 @contextmanager
@@ -157,13 +172,16 @@ def tls_files(folder: Path) -> tuple[Path, Path, Path]:
 
 def _result(call: Call, future: Any) -> Result:
     if future.status == "finished":
-        result: Result = future.result()
+        result: Result = future.result(timeout=_FETCH_SECONDS)
         return result
     if future.status == "cancelled":
         return EngineFailure(call.job.name, call.stage, CANCELLED, "taken back by the run")
-    error = future.exception()
+    return _lost(call, future.exception())
+
+
+def _lost(call: Call, error: BaseException | None) -> EngineFailure:
     return EngineFailure(
-        call.job.name, call.stage, LOST, f"the worker that ran it was lost ({type(error).__name__}: {error})."
+        call.job.name, call.stage, LOST, f"its worker was lost or failed ({type(error).__name__}: {error})."
     )
 
 

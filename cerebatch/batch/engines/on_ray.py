@@ -88,7 +88,7 @@ class RayEngine:
         self._calls: deque[tuple[Call, Done]] = deque()
         self._wanted = self._live = self._given_up = 0
         self._busy_at = time.monotonic()
-        self._closing, self._broken = False, ""
+        self._closing, self._broken, self._worked = False, "", False
         self._head: RayHead | None = None
         self._thread: threading.Thread | None = None
 
@@ -96,6 +96,11 @@ class RayEngine:
     def slots(self) -> int:
         """Actors that live; 1 where none can, so that calls are handed in and answered with the reason."""
         return 1 if self._broken else self._live
+
+    @property
+    def broken(self) -> str:
+        """Never: calls that no actor can take are answered with the reason."""
+        return ""
 
     def submit(self, call: Call, done: Done) -> None:
         """Take a call; it waits here until an actor is free."""
@@ -180,7 +185,7 @@ class RayEngine:
                 if self._wanted or self._calls:
                     self._busy_at = time.monotonic()
                 wanted = min(self._actors.number, max(self._wanted, len(self._calls)))
-            jobs = 0 if self._is_idle() else max(asked, math.ceil(wanted / self._actors.per_job))
+            jobs = 0 if self._broken or self._is_idle() else max(asked, math.ceil(wanted / self._actors.per_job))
             if self._start_jobs is not None and jobs != asked and not self._closing:
                 self._start_jobs(RayJobs(jobs, head.address, head.token))
                 asked = jobs
@@ -201,7 +206,7 @@ class RayEngine:
 
     def _keep(self, head: RayHead, place: int) -> None:
         """Have an actor, and another one when it is gone, while there is work for it."""
-        lost, why = 0, ""
+        lost, why, blamed = 0, "", ""
         while lost < _LOST_IN_A_ROW and self._await_need(place):
             actor = ActorHandle(self._actors, self._warm_up)
             try:
@@ -213,15 +218,19 @@ class RayEngine:
                     for call, done in self._calls_for(actor):
                         result = actor.run(call, self._tell, self._goes_on)
                         if isinstance(result, Progress):
-                            lost = 0
+                            lost, self._worked = 0, True
                             done(result)
                             continue
                         actor.kill()
-                        lost, why = lost + (result.kind == LOST), result.message
+                        # A case that ends its actor again and again is to blame itself.
+                        lost += result.kind == LOST and call.job.name != blamed
+                        why, blamed = result.message, call.job.name
                         done(result)
                         break
             except ActorUnfitError as error:
-                self._break(f"no actor can start: {error}")
+                if not self._worked:
+                    self._break(f"no actor can start: {error}")
+                lost, why = lost + 1, str(error)
             except ActorLostError as error:
                 lost, why = lost + 1, str(error)
             finally:
@@ -232,7 +241,7 @@ class RayEngine:
         """Wait until there is work for one more actor; False where there never will be."""
         with self._changed:
             while not self._closing and not self._broken:
-                if max(self._wanted, len(self._calls)) > place:
+                if max(self._wanted, len(self._calls)) > place - self._given_up:
                     return True
                 self._changed.wait(1.0)
         return False

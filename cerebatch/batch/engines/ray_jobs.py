@@ -12,6 +12,7 @@ from cerebatch.batch.events import Tell
 from cerebatch.batch.job_script import RAY_JOB_LABEL
 from cerebatch.batch.jobs import JobPool
 from cerebatch.batch.profile import GpuClass
+from cerebatch.batch.retire import EARLIEST
 
 _LOOK_SECONDS = 2.0
 
@@ -51,7 +52,8 @@ class RayOnJobs(RayEngine):
             idle_minutes=gpu.idle_minutes,
         )  # fmt: skip
         self._make_pool, self._pool = make_pool, None
-        self._here: set[str] = set()
+        self._gpu = gpu
+        self._here: dict[str, float] = {}
         self._looked = 0.0
 
     _pool: JobPool | None
@@ -63,11 +65,14 @@ class RayOnJobs(RayEngine):
             return
         self._looked = time.monotonic()
         here = {labels[RAY_JOB_LABEL] for labels in self.node_labels() if RAY_JOB_LABEL in labels}
-        for name in here - self._here:
+        for name in here - set(self._here):
+            self._here[name] = time.monotonic()
             self._pool.arrived(name)
-        for name in self._here - here:
-            self._pool.left(name)
-        self._here = here
+        for name in set(self._here) - here:
+            lived = time.monotonic() - self._here.pop(name)
+            self._pool.left(name, expected=lived > EARLIEST * self._gpu.walltime_seconds)
+        if self._pool.is_spent and not here:
+            self._break("all GPU jobs were lost, and no more may be submitted (`resubmit` in the profile)")
 
     def close(self) -> None:
         """End actors, jobs and Ray."""
