@@ -248,7 +248,8 @@ def test_when_no_job_may_be_submitted_again_the_run_ends_and_says_so(slurm: Path
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             starts = tmp_path / "out" / "starts.log"
-            eventually(lambda: starts.exists() and len(starts.read_text().splitlines()) == 4, process)
+            eventually(lambda: len(jobs("cpu")) == 2 and starts.exists(), process)
+            time.sleep(3)  # both workers have arrived: a job that ends before goes unnoticed without `job_state`
             slurm_says("scancel", *jobs("cpu"))
             printed = process.communicate(timeout=60)[0]
         finally:

@@ -22,7 +22,6 @@ SETTINGS = {
     # The relay decides what is tried again: it knows what was lost with a worker.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.worker-saturation": "inf",
-    "distributed.scheduler.work-stealing": False,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
