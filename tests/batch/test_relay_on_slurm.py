@@ -254,8 +254,7 @@ def test_when_no_job_may_be_submitted_again_the_run_ends_and_says_so(slurm: Path
             printed = process.communicate(timeout=60)[0]
         finally:
             process.kill()
-    assert "0 lost jobs were submitted again (`resubmit` in the profile), and no more will be" in printed
-    assert "no job is left that holds prepare" in printed
+    assert "no job is left that holds prepare, and no more may be submitted (`resubmit` in the profile)" in printed
     assert printed.count("handed back") == 4
 
 
