@@ -312,6 +312,6 @@ ray.shutdown()
         with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as short:
             done = subprocess.run(
                 [sys.executable, "-c", script, str(tmp_path / "jobs"), str(profile), short],
-                capture_output=True, text=True, timeout=120,
+                capture_output=True, text=True, timeout=120, cwd="/",
             )  # fmt: skip
         assert done.stdout.splitlines() == ["cerebatch-R-gpu-1 1.0 1.0"], done.stderr
