@@ -183,20 +183,20 @@ def note(job: Job, line: str) -> None:
 
 
 def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
-    job = call.job
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(
-            case=job.name,
-            stage=stage,
-            kind=DISK_FULL,
-            message=f"no space left for {error.filename or job.out_dir}. Free some, or give another --work or OUT_DIR; "
-            "the next run tries again.",
-            key=key,
-            limits=call.limits,
+    job, kind, message = call.job, type(error).__name__, str(error)
+    if is_full(error):
+        kind = DISK_FULL
+        message = (
+            f"no space left for {getattr(error, 'filename', None) or job.out_dir}. Free some, or give another --work "
+            "or OUT_DIR; the next run tries again."
         )
-    message = str(error)
-    if not isinstance(error, CerebatchError):
+    elif not isinstance(error, CerebatchError):
         with contextlib.suppress(OSError):
             note(job, "".join(traceback.format_exception(error)).rstrip())
-        message = f"unexpected {type(error).__name__}: {error}. The details are in logs/{job.log_path.name}."
-    return Failure(case=job.name, stage=stage, kind=type(error).__name__, message=message, key=key, limits=call.limits)
+        message = f"unexpected {kind}: {error}. The details are in logs/{job.log_path.name}."
+    return Failure(case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there was no space on a disk, or none that the user may have."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cerebatch.batch.job import Job, Needs, Stage
+from cerebatch.batch.job import STAGES, Job, Needs, Stage
 from cerebatch.batch.records import FileStamp, read_record
 from cerebatch.bids import Case
 from cerebatch.errors import UnreadableScanError
@@ -37,13 +37,11 @@ class CaseJob(Job):
     def needs(self) -> dict[str, Needs]:
         """What each stage needs; ANTs runs on one thread, the atlas on those of the settings."""
         fine = self.settings.resolution < 1
-        stages = ["prepare", "atlas", "segment", "measure"]
-        if self.settings.library is None:
-            stages.remove("atlas")
         threads = {"prepare": 1}
         return {
-            stage: Needs("cpu", threads.get(stage, self.settings.threads), _MEMORY_GB[stage][fine], minutes=120.0)
-            for stage in stages
+            stage: Needs("cpu", threads.get(stage, self.settings.threads), _MEMORY_GB[stage][fine])
+            for stage in STAGES
+            if stage != "atlas" or self.settings.library is not None
         }
 
     def plan(self) -> list[Stage]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cerebatch.batch.lease import Lease, read_lease
+from cerebatch.batch.job import case_folder
+from cerebatch.batch.lease import Lease, is_stale, read_lease
 from cerebatch.batch.records import Failure, FileStamp, Record, read_model, read_record
 
 State = Literal["done", "at_work", "waiting", "failed", "changed"]
@@ -85,7 +86,7 @@ def look(out_dir: Path, case: str, stages: tuple[str, ...], now: Callable[[], fl
     status : CaseStatus
         What is missing or broken counts as not written.
     """
-    written = _written(out_dir / "records" / "cases" / case)
+    written = _written(case_folder(out_dir, case))
     records = {
         stage: record
         for stage in stages
@@ -135,12 +136,7 @@ def _done(out_dir: Path, stages: tuple[str, ...], records: dict[str, Record]) ->
 def _fresh_lease(written: dict[str, os.DirEntry[str]], now: Callable[[], float]) -> Lease | None:
     entry = written.get("lease.json")
     lease = None if entry is None else read_lease(Path(entry.path))
-    if entry is None or lease is None:
-        return None
-    try:
-        return lease if now() - entry.stat().st_mtime <= lease.seconds else None
-    except OSError:
-        return None  # given back a moment ago
+    return None if entry is None or lease is None or is_stale(Path(entry.path), lease, now) else lease
 
 
 def _failure(written: dict[str, os.DirEntry[str]], stages: tuple[str, ...]) -> Failure | None:

@@ -100,7 +100,7 @@ class Job(ABC):
     @property
     def records(self) -> Path:
         """Folder of all that is written down about the case."""
-        return self.out_dir / "records" / "cases" / self.name
+        return case_folder(self.out_dir, self.name)
 
     def record_path(self, stage: str) -> Path:
         """Where the record of a stage stands."""
@@ -125,3 +125,8 @@ class Job(ABC):
     def scratch(self) -> Path:
         """Folder of the case's intermediate files."""
         return self.work_dir / self.name
+
+
+def case_folder(out_dir: Path, name: str) -> Path:
+    """Folder of all that is written down about a case."""
+    return out_dir / "records" / "cases" / name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -53,12 +54,21 @@ def read_lease(path: Path) -> Lease | None:
     return read_model(path, Lease)
 
 
-def is_stale(path: Path, lease: Lease) -> bool:
-    """Whether a lease is gone, was not renewed for its time, or its driver was on this host and lives no more."""
+def is_stale(path: Path, lease: Lease, now: Callable[[], float] | None = None) -> bool:
+    """Whether a lease is gone, was not renewed for its time, or its driver was on this host and lives no more.
+
+    Parameters
+    ----------
+    path : Path
+    lease : Lease
+        What stands there.
+    now : callable, optional
+        Gives the time by the clock of the file system, seconds, for who looks at many; left out, it is asked.
+    """
     if lease.host == platform.node() and not psutil.pid_exists(lease.pid):
         return True
     try:
-        return _now(path.parent) - path.stat().st_mtime > lease.seconds
+        return (now() if now else clock(path.parent)) - path.stat().st_mtime > lease.seconds
     except FileNotFoundError:
         return True
 
@@ -147,8 +157,8 @@ def _written(path: Path, lease: Lease) -> Path:
     return temporary
 
 
-def _now(folder: Path) -> float:
-    """Time by the clock of the file system, seconds."""
+def clock(folder: Path) -> float:
+    """Time by the clock of the file system of a folder, seconds."""
     probe = temporary_name(folder / "clock")
     probe.touch()
     try:

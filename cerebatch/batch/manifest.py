@@ -77,14 +77,19 @@ class End(BaseModel):
     handed_back: int = 0
 
 
+def runs_folder(out_dir: Path) -> Path:
+    """Where manifests and ends of runs stand, and their private folders while they run."""
+    return out_dir / "records" / "runs"
+
+
 def manifest_path(out_dir: Path, run: str) -> Path:
     """Where the manifest of a run stands."""
-    return out_dir / "records" / "runs" / f"{run}.json"
+    return runs_folder(out_dir) / f"{run}.json"
 
 
 def end_path(out_dir: Path, run: str) -> Path:
     """Where it stands how a run ended; missing while it runs, or if it was killed."""
-    return out_dir / "records" / "runs" / f"{run}.end.json"
+    return runs_folder(out_dir) / f"{run}.end.json"
 
 
 def begin(out_dir: Path, manifest: Manifest) -> None:

@@ -134,7 +134,7 @@ class Failure(BaseModel):
     message: str
     key: str = ""
     limits: dict[str, float] = {}
-    when: str = Field(default_factory=lambda: utc_now())
+    when: str = Field(default_factory=utc_now)
 
     def would_repeat(self, stage: str, key: str, limits: dict[str, float]) -> bool:
         """Whether the same stage under the same limits would fail the same way."""

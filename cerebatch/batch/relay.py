@@ -7,7 +7,6 @@ next. It knows cases only while they are in flight, so that a hundred thousand n
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import platform
 import queue
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cerebatch.batch import lease as leases
-from cerebatch.batch.advance import Call, note
+from cerebatch.batch.advance import Call, is_full, note
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import Job, Kind, Needs
@@ -227,7 +226,7 @@ class Relay:
 
     def _cannot_begin(self, job: Job, error: OSError) -> Outcome:
         """Not even a lease could be written."""
-        kind = DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else type(error).__name__
+        kind = DISK_FULL if is_full(error) else type(error).__name__
         message = f"its records cannot be written: {error}. Free some space or check the rights of OUT_DIR."
         failure = Failure(case=job.name, stage="", kind=kind, message=message)
         self._count_full(failure)

@@ -15,7 +15,7 @@ from types import FrameType
 
 from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import STAGES, Job
-from cerebatch.batch.manifest import End, Manifest, begin, finish
+from cerebatch.batch.manifest import End, Manifest, begin, finish, runs_folder
 from cerebatch.batch.place import WarmUp, engines, private_folder
 from cerebatch.batch.profile import Profile, require_fit
 from cerebatch.batch.relay import Outcome, Relay, Status
@@ -92,9 +92,9 @@ def run_jobs(
     keeper.start()
     counts: Counter[Status] = Counter()
     whole = False
-    with _stopped_by_signals(relay, private_folder(_shared(out_dir), manifest.run)):
+    with _stopped_by_signals(relay, private_folder(runs_folder(out_dir), manifest.run)):
         try:
-            with engines(profile, needs, manifest.run, _shared(out_dir), relay.hear, warm_up) as places:
+            with engines(profile, needs, manifest.run, runs_folder(out_dir), relay.hear, warm_up) as places:
                 for outcome in relay.carry(jobs, places):
                     counts[outcome.status] += 1
                     yield outcome
@@ -104,11 +104,6 @@ def run_jobs(
             keeper.join()
             relay.release_all()
             finish(out_dir, manifest.run, _end(counts, whole))
-
-
-def _shared(out_dir: Path) -> Path:
-    """Where the private folders of runs lie."""
-    return out_dir / "records" / "runs"
 
 
 def _end(counts: Counter[Status], whole: bool) -> End:

@@ -7,6 +7,7 @@ gone. A file that is missing or broken counts as not written.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections import Counter
@@ -18,9 +19,9 @@ from pathlib import Path
 from typing import Literal
 
 from cerebatch.batch.case_status import CaseStatus, ChangedFile, State, look
-from cerebatch.batch.lease import Lease
-from cerebatch.batch.manifest import End, Manifest, end_path, manifest_path
-from cerebatch.batch.records import Failure, read_model, temporary_name, utc_now
+from cerebatch.batch.lease import Lease, clock
+from cerebatch.batch.manifest import End, Manifest, end_path, manifest_path, runs_folder
+from cerebatch.batch.records import Failure, read_model, utc_now
 from cerebatch.errors import DatasetError
 
 READERS = 8
@@ -211,7 +212,7 @@ def gather(out_dir: Path, *, verify: bool = False) -> Status:
 
 def _read_runs(out_dir: Path) -> tuple[list[tuple[Manifest, int]], dict[str, tuple[str, ...]], dict[str, str]]:
     """Runs (without the names of their cases, but their number), stages of each case, and what was left out."""
-    folder = out_dir / "records" / "runs"
+    folder = runs_folder(out_dir)
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
@@ -246,14 +247,9 @@ def _no_records(out_dir: Path, found: str) -> DatasetError:
 
 def _clock(out_dir: Path) -> Callable[[], float]:
     """Seconds by the clock of the file system, which leases go by; this host's if nothing can be written there."""
-    probe = temporary_name(out_dir / "records" / "clock")
     ahead = 0.0
-    try:
-        probe.touch()
-        ahead = probe.stat().st_mtime - time.time()
-        probe.unlink()
-    except OSError:
-        pass  # who may only read wants to know all the same
+    with contextlib.suppress(OSError):  # who may only read wants to know all the same
+        ahead = clock(out_dir / "records") - time.time()
     return lambda: time.time() + ahead
 
 
