@@ -43,6 +43,8 @@ class Call:
         Memory that it could have in this run, if it were tried again for lack of it; GB.
     retry_failed : bool
         Whether to try again what would fail again.
+    attempt : int
+        Number of this call among those of the case; its events carry it.
     """
 
     job: Job
@@ -50,6 +52,7 @@ class Call:
     needs: Needs
     most_gb: float = 0.0
     retry_failed: bool = False
+    attempt: int = 0
 
     @property
     def limits(self) -> dict[str, float]:
@@ -143,7 +146,7 @@ def _clean(job: Job) -> None:
 def _run(call: Call, stage: Stage, tell: Tell) -> float:
     job = call.job
     note(job, f"started {stage.name}")
-    tell(Event(job.name, "started", stage.name, key=stage.key))
+    tell(Event(job.name, "started", stage.name, key=stage.key, attempt=call.attempt))
     began, started = utc_now(), time.perf_counter()
     sweep(stage.folder)
     sweep(job.record_path(stage.name))

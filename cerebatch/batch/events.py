@@ -28,6 +28,8 @@ class Event:
         Reason of a failure.
     key : str
         Of the stage that started.
+    attempt : int
+        Of the `Call` in which it started: a lost one may be heard after the next was handed out.
     """
 
     case: str
@@ -36,6 +38,7 @@ class Event:
     seconds: float = 0.0
     message: str = ""
     key: str = ""
+    attempt: int = 0
 
 
 Tell = Callable[[Event], None]

@@ -26,6 +26,7 @@ from cerebatch.errors import QueueError, SettingsError
 _COMMAND_SECONDS = 60.0
 _DEATH_SECONDS = 60
 _OBJECT_STORE_BYTES = 200_000_000
+_PYTHON_OPTIONS = "-P"  # what lies in the folder from which a job was submitted is not to be imported
 _PLAIN_PATH = r"[\w./+~@:=-]+"
 _NO_SUCH_JOB = re.compile(r"(invalid|unknown) job|not found|does not exist|no such job", re.IGNORECASE)
 
@@ -308,8 +309,8 @@ def _class_of(scheduler: str, folder: Path) -> type[Any]:
 
 
 def _python(scheduler: str) -> str:
-    """The interpreter on the nodes, quoted: the configured one, or the path of this one."""
+    """The interpreter on the nodes, quoted, with options: the configured one, or the path of this one."""
     import dask
 
     importlib.import_module("dask_jobqueue")  # its defaults become part of dask's configuration
-    return shlex.quote(dask.config.get(f"jobqueue.{scheduler}.python") or sys.executable)
+    return f"{shlex.quote(dask.config.get(f'jobqueue.{scheduler}.python') or sys.executable)} {_PYTHON_OPTIONS}"

@@ -298,7 +298,8 @@ class JobPool:
             self._note(
                 f"limit {self._most}",
                 f"{self._resubmits.limit} lost jobs were submitted again (`resubmit` in the profile), and no more will "
-                f"be: {self._most} of {self._class.jobs} are left. Their logs: {self._place.folder}",
+                f"be: {self._most} of {self._class.jobs} are left. "
+                f"Their logs, until the run ends: {self._place.folder}",
             )
 
     def _hold(self) -> None:
@@ -335,5 +336,5 @@ def _vanished(job: BatchJob) -> str:
     return (
         f"job {job.job_id} ended before its worker arrived, and is submitted again."
         + (f" Its log ends: {end}" if end else "")
-        + f" Logs: {job.script_path.parent}"
+        + f" Logs, until the run ends: {job.script_path.parent}"
     )

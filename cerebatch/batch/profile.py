@@ -70,12 +70,10 @@ class Override(_Model):
     memory_gb : float or None
         GB (10^9 bytes).
     minutes : float or None
-    threads : int or None
     """
 
     memory_gb: Positive | None = None
     minutes: Positive | None = None
-    threads: Count | None = None
 
 
 class _Profile(_Model):

@@ -28,6 +28,8 @@ from cerebatch.batch.records import DISK_FULL, HANG, KILLED, LOST, Failure, writ
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
 
+_LOST_BEFORE_LARGER = 2
+"""The system ends what takes too much memory without a word; more of it is tried after so many losses."""
 _LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
 _DISK_FULL_IN_A_ROW = 5
 _AGAIN_AT_MOST = 2
@@ -73,6 +75,7 @@ class _InFlight:
     never_began: int = 0
     told: str = ""
     started: str = ""
+    attempt: int = 0
 
 
 class Relay:
@@ -196,10 +199,11 @@ class Relay:
     def _hand_out(self, name: str) -> None:
         case = self._flying[name]
         case.started = ""
+        case.attempt += 1
         self._engines[case.needs.kind].submit(self._call(case), lambda result: self._inbox.put((name, result)))
 
     def _call(self, case: _InFlight) -> Call:
-        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed)
+        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt)
 
     def _most_gb(self, needs: Needs) -> float:
         while (larger := self._larger_gb(needs)) is not None:
@@ -239,8 +243,9 @@ class Relay:
             self.stop(f"the disk is full: {failure.message}")
 
     def _event(self, event: Event) -> None:
-        if event.what == "started" and event.case in self._flying:
-            self._flying[event.case].started = event.key
+        case = self._flying.get(event.case)
+        if event.what == "started" and case is not None and event.attempt == case.attempt:
+            case.started = event.key
         self._tell(event)
 
     def _heard(self, name: str, result: Result) -> Outcome | None:
@@ -286,11 +291,7 @@ class Relay:
     def _again(self, case: _InFlight, kind: str) -> str:
         """How the stage is tried once more, in words; empty where that cannot help."""
         if kind == KILLED:
-            more = self._larger_gb(case.needs)
-            if more is None:
-                return ""
-            case.needs = replace(case.needs, memory_gb=more)
-            return f"again with {more:g} GB"
+            return self._larger(case)
         if kind == HANG:
             case.hung += 1
             return "again" if case.hung < _HANGS_AT_MOST else ""
@@ -298,7 +299,17 @@ class Relay:
             case.lost += 1
         else:
             case.never_began += 1
-        return "again" if case.lost < _LOST_AT_MOST and case.never_began < _NEVER_BEGAN_AT_MOST else ""
+        if case.lost >= _LOST_AT_MOST or case.never_began >= _NEVER_BEGAN_AT_MOST:
+            return ""
+        return (self._larger(case) if case.lost == _LOST_BEFORE_LARGER else "") or "again"
+
+    def _larger(self, case: _InFlight) -> str:
+        """Give the stage of a case the next larger memory, in words; empty where there is none."""
+        more = self._larger_gb(case.needs)
+        if more is None:
+            return ""
+        case.needs = replace(case.needs, memory_gb=more)
+        return f"again with {more:g} GB"
 
     def _failed(self, case: _InFlight, failure: Failure, *, known: bool = False) -> Outcome:
         if not known:

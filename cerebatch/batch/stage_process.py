@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -25,6 +26,7 @@ from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.records import HANG, KILLED, LOST
 
 _LOOK_SECONDS = 0.2
+_LAST_BYTES = 2000
 _SET_SIGNAL_AT_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -37,6 +39,7 @@ class StageProcess:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this
 
     def run(self, call: Call, tell: Tell) -> Progress | EngineFailure:
         """Run a call.
@@ -84,12 +87,15 @@ class StageProcess:
         self._child = None
 
     def _start(self) -> None:
+        self._said.seek(0)
+        self._said.truncate()
         self._pipe, theirs = Pipe()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ANTs and greedy talk a lot
+            stderr=self._said,
         )
         theirs.close()
 
@@ -105,9 +111,15 @@ class StageProcess:
             call.job.name,
             call.stage,
             LOST,
-            f"its process ended in the middle of it ({how}). Look at the system's log; give `{call.stage}` more memory "
-            "or fewer neighbours in the profile.",
+            f"its process ended in the middle of it ({how}){self._last_words()}. Look at the system's log; give "
+            f"`{call.stage}` more memory or fewer neighbours in the profile.",
         )
+
+    def _last_words(self) -> str:
+        """The last line that the child wrote to its standard error."""
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _LAST_BYTES))
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return f"; it said last: {lines[-1].strip()}" if lines else ""
 
 
 def killed_for_memory(call: Call, used_gb: float) -> EngineFailure:

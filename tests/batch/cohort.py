@@ -106,6 +106,7 @@ class SmallJob(Job):
                 time.sleep(2)
                 del held
             case "exit":
+                print("no more of this", file=sys.stderr, flush=True)
                 os._exit(7)
             case "full":
                 Path("/dev/full").write_text("a disk that is always full")

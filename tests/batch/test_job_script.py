@@ -89,7 +89,7 @@ class TestScript:
 
     def test_the_command_is_a_dask_worker_that_ends_with_its_job(self, tmp_path: Path) -> None:
         command = shlex.split(worker(cluster(cores=3), tmp_path).splitlines()[-1])
-        assert command[1:4] == ["-m", "distributed.cli.dask_worker", "tls://10.0.0.1:8786"]
+        assert command[1:5] == ["-P", "-m", "distributed.cli.dask_worker", "tls://10.0.0.1:8786"]
         options = dict(itertools.pairwise(command))
         secrets = tmp_path / "secrets"
         expected = {
@@ -146,9 +146,9 @@ class TestScript:
             "--no-requeue",
         ]  # fmt: skip
         assert script.splitlines()[-3:-1] == ["module load their", "module load our"]
-        assert script.splitlines()[-1].startswith("'/opt/py thon' -m distributed.cli.dask_worker ")
+        assert script.splitlines()[-1].startswith("'/opt/py thon' -P -m distributed.cli.dask_worker ")
         assert " --local-directory /scratch --interface ib0 --no-dashboard " in script
-        assert " '/opt/py thon' -m ray.scripts.scripts start " in with_gpu
+        assert " '/opt/py thon' -P -m ray.scripts.scripts start " in with_gpu
 
     @pytest.mark.parametrize(
         ("scheduler", "line"),

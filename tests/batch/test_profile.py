@@ -214,12 +214,12 @@ class TestNeeds:
         assert ours.adjusted(self.NEEDS) == self.NEEDS | {"prepare": Needs("cpu", 1, 9.0, 7.0)}
 
     def test_an_override_of_an_unknown_stage_is_refused_with_the_nearest(self, tmp_path: Path) -> None:
-        ours = read(tmp_path, "kind: serial\nstages: {prepair: {threads: 2}}\n")
+        ours = read(tmp_path, "kind: serial\nstages: {prepair: {minutes: 2}}\n")
         with pytest.raises(SettingsError, match=r"found `prepair`: did you mean `prepare`\?"):
             ours.adjusted(self.NEEDS)
 
     def test_an_override_of_a_stage_that_other_runs_have_is_let_be(self, tmp_path: Path) -> None:
-        ours = read(tmp_path, "kind: serial\nstages: {atlas: {threads: 2}}\n")
+        ours = read(tmp_path, "kind: serial\nstages: {atlas: {minutes: 2}}\n")
         assert ours.adjusted(self.NEEDS, also=["atlas"]) == self.NEEDS
 
     @pytest.mark.parametrize(

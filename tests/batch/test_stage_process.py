@@ -60,6 +60,18 @@ def test_one_process_serves_many_calls(process: StageProcess, make_jobs: Any) ->
         assert len(children() - before) == 1
 
 
+def test_what_lies_in_the_current_folder_is_not_imported(
+    process: StageProcess, make_jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = make_jobs(1)
+    (tmp_path / "cerebatch").mkdir()
+    (tmp_path / "cerebatch/__init__.py").write_text("raise ImportError('the sources, without their kernels')")
+    monkeypatch.chdir(tmp_path)
+    result = process.run(prepare(job), lambda event: None)
+    assert isinstance(result, Progress)
+    assert result.ran == "prepare"
+
+
 def test_too_much_memory_is_ended_and_told_with_both_numbers(process: StageProcess, make_jobs: Any) -> None:
     (job,) = make_jobs(1, "0:prepare:memory", memory_gb=1.0)
     result = process.run(prepare(job), lambda event: None)
@@ -99,7 +111,7 @@ def test_a_process_that_ends_itself_is_lost(process: StageProcess, make_jobs: An
     (job,) = make_jobs(1, "0:prepare:exit")
     result = process.run(prepare(job), lambda event: None)
     assert isinstance(result, EngineFailure)
-    assert "exit status 7" in result.message
+    assert "(exit status 7); it said last: no more of this." in result.message
     assert read_record(job.record_path("prepare")) is None
 
 

@@ -77,7 +77,7 @@ class RayHead:
         # Not in the folder of the run: the paths of sockets may have no more than 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="cerebatch-ray-", dir="/tmp"))
         self._watcher = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self.folder), str(self.token)],
+            [sys.executable, "-P", "-m", __name__, str(self.folder), str(self.token)],
             stdin=subprocess.PIPE,
             start_new_session=True,
             text=True,
