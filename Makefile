@@ -73,12 +73,12 @@ proof-atlas: install
 	  $(BIN)/cerebatch library build $(PROOF)/atlas/half.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads' --cases 16 --resolution 0.5
 	$(BIN)/python benchmarks/borders.py '$(CEREBATCH_DATA)/lobules' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr
 	$(BIN)/python benchmarks/leave_one_out.py $(PROOF)/atlas/one.zarr --out $(PROOF)/atlas/leave_one_out.tsv
-	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --library $(PROOF)/atlas/one.zarr
+	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
 	test -d $(PROOF)/atlas/mni152 || $(BIN)/cerebatch template $(PROOF)/atlas/mni152
-	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/scans participant --library $(PROOF)/atlas/one.zarr
+	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
 	$(BIN)/python benchmarks/real_scans.py $(PROOF)/atlas/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
 	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/atlas/scans.tsv
-	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/half participant --library $(PROOF)/atlas/half.zarr --resolution 0.5
+	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/half participant --method atlas --library $(PROOF)/atlas/half.zarr --resolution 0.5
 	$(BIN)/python benchmarks/fusion.py
 
 # An hour on 2 cores; nothing but this machine is needed.

@@ -20,10 +20,11 @@ import pandas as pd
 from cerebatch.evaluation.overlap import mean_dice
 from cerebatch.fusion import warp_and_fuse
 from cerebatch.labels import N_CLASSES
-from cerebatch.library.similar import LeaveOut, most_similar, standardised
+from cerebatch.library.similar import LeaveOut, most_similar
 from cerebatch.library.store import Library, open_library
 from cerebatch.library.subject_atlas import CASES, compared_region, register_cases
 from cerebatch.space import LabelMap
+from cerebatch.standardise import standardised
 
 COUNTS = (1, 3, 5, 10, CASES)
 WEIGHTS = (0.0, 0.5, 5.0)

@@ -2,7 +2,7 @@
 
     python benchmarks/real_scans.py RUN_DIR LIB.zarr --suit ATLAS_DIR --out TABLE.tsv
 
-RUN_DIR is the output of `cerebatch run --library LIB.zarr`. With --freesurfer SUBJECT=DSEG.nii.gz the cerebellum of
+RUN_DIR is the output of `cerebatch run`. With --freesurfer SUBJECT=DSEG.nii.gz the cerebellum of
 that scan (codes 7, 8, 46, 47) is compared, closed by 2 mm and raw.
 """
 

@@ -141,7 +141,7 @@ def scaling(bids: Path, library: Path | None, case: Path | None, resolution: str
         with tempfile.TemporaryDirectory() as folder:
             profile = Path(folder) / "profile.yaml"
             profile.write_text(f"kind: local\ncores: {cores}\nmemory_gb: 16\n")
-            labels = ["--library", str(library)] if library else ["--labelled-case", str(case)]
+            labels = ["--method", "atlas", "--library", str(library)] if library else ["--labelled-case", str(case)]
             program = shutil.which("cerebatch", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
             assert program is not None
             began = time.perf_counter()

@@ -8,7 +8,8 @@ CerebatchError
 │   │   └── ScanVoxelError          the values of the voxels
 │   ├── DatasetError        a BIDS dataset, its participants or filters
 │   ├── LabelMapError       a label map outside the protocol or outside the box
-│   └── LibraryError        a library of labelled cases cannot be used
+│   ├── LibraryError        a library of labelled cases cannot be used
+│   └── WeightsError        weights of a network or their card cannot be used
 ├── SettingsError           settings that contradict each other or the machine
 ├── StageError              a stage ran and what it made cannot be trusted
 │   └── RegistrationError   an affine that no head can have
@@ -87,6 +88,10 @@ class LabelMapError(InputError):
 
 class LibraryError(InputError):
     """A library of labelled cases cannot be used."""
+
+
+class WeightsError(InputError):
+    """Weights of a network, or the card beside them, cannot be used."""
 
 
 class SettingsError(CerebatchError):

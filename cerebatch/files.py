@@ -37,23 +37,27 @@ def require_empty(folder: Path) -> None:
         )
 
 
-def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:
+def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame, *, slope: float = 1.0) -> None:
     """Write NIfTI-1 with sform and qform.
 
     Parameters
     ----------
     path : Path
         ``.nii`` or ``.nii.gz``.
-    voxels : (X, Y, Z) array
+    voxels : (X, Y, Z) or (X, Y, Z, C) array
         Stored in its own type.
     grid : Grid
     frame : {"native", "MNI"}
         Decides the codes of sform and qform: scanner or template.
+    slope : float
+        What a stored number is to be multiplied with.
     """
     image = nib.Nifti1Image(voxels, grid.affine)
     image.set_sform(grid.affine, _FORM_CODE[frame])
     image.set_qform(grid.affine, _FORM_CODE[frame])
     image.header.set_xyzt_units("mm")
+    if slope != 1.0:
+        image.header.set_slope_inter(slope)
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
 

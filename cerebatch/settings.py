@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cerebatch.space import RESOLUTIONS
+
+Method = Literal["networks", "atlas", "single case"]
+"""Where labels come from, as every output names it."""
 
 
 def _known(resolution: float) -> float:
@@ -23,10 +26,17 @@ class RunSettings(BaseModel):
     ----------
     resolution : {1.0, 0.5, 4.0}
         Edge of the MNI grid in millimetres. 4.0 is for trials of scale and marked so in every output.
+    method : {"networks", "atlas", "single case"}
+    weights : Path or None
+        Folder of weights of the networks.
     library : Path or None
-        Library of labelled cases that an atlas of each scan is made from.
+        Library of labelled cases that an atlas of each scan is made from: the labels, or a channel of the networks.
     labelled_case : Path or None
-        Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan. One of the two.
+        Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan.
+    precision : {"float32", "bfloat16"}
+        Of the networks.
+    probseg : bool
+        Whether the networks' probabilities are written.
     seed : int
         Seed of everything that draws numbers.
     threads : int
@@ -36,13 +46,22 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     resolution: Annotated[float, AfterValidator(_known)] = 1.0
+    method: Method
+    weights: Path | None = None
     library: Path | None = None
     labelled_case: Path | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    probseg: bool = False
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _one_source_of_labels(self) -> Self:
-        if (self.library is None) == (self.labelled_case is None):
-            raise ValueError("expected a library or a labelled case, one of the two")
+    def _source_of_labels(self) -> Self:
+        needed = {"networks": self.weights, "atlas": self.library, "single case": self.labelled_case}
+        if needed[self.method] is None:
+            raise ValueError(f"expected what the method {self.method!r} takes its labels from")
+        if (self.weights is not None) != (self.method == "networks"):
+            raise ValueError("expected weights for the method 'networks' alone")
+        if self.labelled_case is not None and (self.method != "single case" or self.library is not None):
+            raise ValueError("expected a labelled case for the method 'single case' alone, and no library beside it")
         return self

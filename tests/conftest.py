@@ -5,18 +5,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 
-from cerebatch import ants_bridge
+from cerebatch import ants_bridge, space
+from cerebatch.library import writing
+from cerebatch.library.case import LabelledCase
+from cerebatch.library.tissues import TISSUES
 from cerebatch.phantom import write_cohort
 
 # ITK reads its thread count once a process; all tests share one.
 ants_bridge.use_one_thread()
 
+
+MakeCase = Callable[..., LabelledCase]
+WriteLibrary = Callable[[Path, list[LabelledCase]], Path]
 
 SLURM_IN_A_BOX = Path(__file__).parents[1] / "cluster/slurm-in-a-box/slurm_in_a_box.py"
 
@@ -70,3 +77,50 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled_case(phantoms: Path) -> Path:
     """The phantom's own labels on the template."""
     return phantoms / "derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz"
+
+
+def noise(name: str, seed: int = 1) -> LabelledCase:
+    """A labelled case at 4 mm with labels on the left, noise for images and two tissues in every voxel."""
+    shape = space.cerebellum_box(4.0).shape
+    rng = np.random.default_rng(seed)
+    dseg = np.zeros(shape, dtype=np.uint8)
+    dseg[4:12, 4:20, 4:20] = rng.integers(0, 14, (8, 16, 16))
+    lobules = np.where(dseg == 13, 5, dseg).astype(np.uint8)
+    tissue = np.zeros((len(TISSUES), *shape), dtype=np.uint8)
+    tissue[1] = rng.integers(0, 256, shape)
+    tissue[2] = 255 - tissue[1]
+    return LabelledCase(
+        name=name,
+        person=f"person-{seed}",
+        head=f"head-{seed}",
+        twin="",
+        mirrored=False,
+        rendered=True,
+        overlap=0.9 + seed / 100,
+        visible_share=0.4 + seed / 10,
+        sources=("map.nii.gz", f"tête-{seed}.nii.gz"),
+        image=rng.uniform(0, 500, (2, *shape)).astype(np.float32),
+        tissue=tissue,
+        dseg=dseg,
+        lobules=lobules,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_case() -> MakeCase:
+    """Makes a case of a name and, if given, a seed; another seed is another person in another head."""
+    return noise
+
+
+@pytest.fixture(scope="session")
+def write_library() -> WriteLibrary:
+    """Writes a finished library of cases and gives its path."""
+
+    def write(path: Path, cases: list[LabelledCase]) -> Path:
+        writing.create(path, [case.name for case in cases], 4.0, seed=7, licence="CC0")
+        for index, case in enumerate(cases):
+            writing.write_case(path, index, case)
+        writing.finish(path)
+        return path
+
+    return write

@@ -12,6 +12,7 @@ from cerebatch.batch.records import FileStamp, read_record
 from cerebatch.bids import Case
 from cerebatch.errors import UnreadableScanError
 from cerebatch.library.store import open_library
+from cerebatch.networks import folder as weight_files
 from cerebatch.settings import RunSettings
 from cerebatch.stages import atlas, measure, prepare, segment
 
@@ -19,6 +20,8 @@ SOFTWARE = ("cerebatch", "antspyx", "nibabel", "nilearn", "numpy", "picsl-greedy
 
 _MEMORY_GB = {"prepare": (2.0, 4.0), "atlas": (2.0, 8.0), "segment": (2.0, 8.0), "measure": (2.0, 4.0)}
 """Of a case at 1 and at 0.5 mm, about twice what was measured."""
+_NETWORKS_GB = (4.0, 16.0)
+"""Of `segment` where it holds networks, at 1 and at 0.5 mm."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,18 @@ class CaseJob(Job):
     settings: RunSettings = field(kw_only=True)
 
     def needs(self) -> dict[str, Needs]:
-        """What each stage needs; ANTs runs on one thread, the atlas on those of the settings."""
-        fine = self.settings.resolution < 1
+        """What each stage needs; ANTs runs on one thread, the atlas on those of the settings, networks in actors."""
+        settings = self.settings
+        fine = settings.resolution < 1
         threads = {"prepare": 1}
-        return {
-            stage: Needs("cpu", threads.get(stage, self.settings.threads), _MEMORY_GB[stage][fine])
+        needs = {
+            stage: Needs("cpu", threads.get(stage, settings.threads), _MEMORY_GB[stage][fine])
             for stage in STAGES
-            if stage != "atlas" or self.settings.library is not None
+            if stage != "atlas" or settings.library is not None
         }
+        if settings.method == "networks":
+            needs["segment"] = Needs("gpu", 1, _NETWORKS_GB[fine])
+        return needs
 
     def plan(self) -> list[Stage]:
         """The stages with the keys that today's inputs and settings give.
@@ -81,18 +88,25 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
     """The stages that give a prepared scan its labels, the last being `segment`, and where these come from."""
     settings, folder = job.settings, job.scratch / "segment"
     at = {"resolution": settings.resolution}
+    origin: dict[str, Any] = {"Method": settings.method}
+    stages: list[Stage] = []
     if settings.library is not None:
         library = settings.library
         digest = open_library(library).digest
-        made = Stage(
+        origin["Library"] = {"Name": library.name, "Digest": digest}
+        stages.append(Stage(
             "atlas", atlas.VERSION, {"prepare": prepared.key, "library": digest}, at, job.scratch / "atlas",
             lambda folder: atlas.atlas(library, prepared.folder, folder, threads=settings.threads),
-        )  # fmt: skip
+        ))  # fmt: skip
+    if settings.weights is not None:
+        return [*stages, _by_networks(job, prepared, stages, origin)], origin
+    if stages:
+        (made,) = stages
         segmented = Stage(
             "segment", segment.VERSION, {"atlas": made.key}, {}, folder,
             lambda folder: segment.segment_by_atlas(made.folder, folder),
         )  # fmt: skip
-        return [made, segmented], {"Method": segment.ATLAS, "Library": {"Name": library.name, "Digest": digest}}
+        return [made, segmented], origin
     case = settings.labelled_case
     assert case is not None  # RunSettings saw to it
     stamp = _stamp(case, known.get("labelled_case"))
@@ -102,8 +116,26 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
             case, folder, resolution=settings.resolution, threads=settings.threads
         ),
     )  # fmt: skip
-    origin = {"Method": segment.SINGLE_CASE, "LabelledCase": {"File": case.name, "SHA256": stamp.sha256}}
+    origin["LabelledCase"] = {"File": case.name, "SHA256": stamp.sha256}
     return [segmented], origin
+
+
+def _by_networks(job: CaseJob, prepared: Stage, atlases: list[Stage], origin: dict[str, Any]) -> Stage:
+    """The visit to the actors; tells where the networks come from and whether they saw an atlas."""
+    settings = job.settings
+    weights = settings.weights
+    assert weights is not None
+    digest = weight_files.digest(weights)
+    origin |= {"Weights": {"Name": weights.name, "Digest": digest}, "AtlasChannel": bool(atlases)}
+    votes = atlases[0].folder if atlases else None
+    inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "weights": digest}
+    return Stage(
+        "segment", segment.VERSION, inputs | {stage.name: stage.key for stage in atlases},
+        {"precision": settings.precision, "probseg": settings.probseg}, job.scratch / "segment",
+        lambda folder: segment.segment_by_networks(
+            weights, prepared.folder, votes, folder, precision=settings.precision, probseg=settings.probseg
+        ),
+    )  # fmt: skip
 
 
 def _known_stamps(job: CaseJob) -> dict[str, FileStamp]:

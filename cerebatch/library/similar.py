@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
 from cerebatch.library.layout import preview
 from cerebatch.library.store import Library
 from cerebatch.space import Volume
+from cerebatch.standardise import standardised
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,6 @@ class LeaveOut:
         """Indices of the cases that may be used."""
         pairs = zip(library.persons, library.heads, strict=True)
         return [k for k, (person, head) in enumerate(pairs) if person not in self.persons and head not in self.heads]
-
-
-def standardised(image: Volume, region: NDArray[np.bool_]) -> Volume:
-    """Z-scores over a region of the box.
-
-    The notes on equation 2 ask for z-scores in the crop. Over the whole crop they would hang on the scalp, which
-    one scan has and another lost to a brain extraction; the region is where cerebella lie.
-
-    Parameters
-    ----------
-    image : (X, Y, Z) float32
-    region : (X, Y, Z) bool
-    """
-    inside = image[region]
-    spread = float(inside.std())
-    return np.asarray((image - inside.mean()) / (spread if spread > 0 else 1.0), dtype=np.float32)
 
 
 def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOut | None = None) -> list[int]:

@@ -13,9 +13,10 @@ from cerebatch import greedy_bridge
 from cerebatch.fusion import warp_and_fuse
 from cerebatch.greedy_bridge import GreedySchedule
 from cerebatch.library.blocks import cut
-from cerebatch.library.similar import LeaveOut, most_similar, standardised
+from cerebatch.library.similar import LeaveOut, most_similar
 from cerebatch.library.store import Library
 from cerebatch.space import Field, LabelMap, Volume
+from cerebatch.standardise import standardised
 from cerebatch.steps import StepLog
 
 CASES = 20

@@ -9,7 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from cerebatch import icv, volumes
+from cerebatch import confidence, icv, volumes
 from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.labelmaps import read_dseg
@@ -29,7 +29,7 @@ from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
 
-VERSION = 2
+VERSION = 3
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
@@ -37,6 +37,8 @@ _UNSEEN_SHARE = 0.01
 _SHARE = {"Description": "Share of the atlas' votes for the label that won, weighted as in equation 2; 0 to 1"}
 
 _WITH_FOLIA = {"Description": "Like the dseg, white matter of the folia counted with its lobule; a vote of its own"}
+
+_PROBABILITIES = {"Description": "Probability of background and of each label, in the order of the codes; 0 to 1"}
 
 _CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2w")
 
@@ -100,6 +102,14 @@ def measure(
             (anat / name("dseg", ".nii.gz", **with_folia)).write_bytes(lobules.read_bytes())
             write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA)
             write_label_table(anat / name("dseg", ".tsv", **with_folia))
+        if (segmented / "probseg.nii.gz").exists():
+            whole = (segmented / "probseg.nii.gz").read_bytes()
+            (anat / name("probseg", ".nii.gz", seg="lobules", **on_mni)).write_bytes(whole)
+            write_json(anat / name("probseg", ".json", seg="lobules", **on_mni), _PROBABILITIES)
+        if (segmented / "confidence.json").exists():
+            said = json.loads((segmented / "confidence.json").read_text())
+            write_rows(anat / name("confidence", ".tsv", seg="lobules"), confidence.rows(said))
+            write_json(anat / name("confidence", ".json", seg="lobules"), confidence.COLUMNS)
     with log.step("volumes"):
         determinant = float(np.linalg.det(found.affine[:3, :3]))
         voxel_mm3 = box.voxel_volume_mm3 / determinant

@@ -1,20 +1,103 @@
-"""Stage 3, for now: the labels are those of the atlas, or of one labelled case carried over by the affine alone."""
+"""Stage 3: the labels, from the networks, from the atlas alone, or from one labelled case carried over."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Literal
 
+import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
-from cerebatch.files import write_image
+from cerebatch.evaluation.overlap import dice_by_structure
+from cerebatch.files import write_image, write_json
 from cerebatch.labelmaps import read_dseg
-from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, apply, cerebellum_box, resample_labels
+from cerebatch.labels import LABELS
+from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, apply, cerebellum_box, resample_labels
 from cerebatch.steps import Step, StepLog
 
-VERSION = 2
-SINGLE_CASE, ATLAS = "single case", "atlas"
-"""Methods, as every output names them."""
+VERSION = 3
+
+
+def segment_by_networks(
+    weights: Path,
+    prepared: Path,
+    atlas: Path | None,
+    folder: Path,
+    *,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    probseg: bool = False,
+) -> list[Step]:
+    """Write ``dseg.nii.gz`` and ``confidence.json`` on the cerebellum box, and ``probseg.nii.gz`` on request.
+
+    Parameters
+    ----------
+    weights : Path
+        Folder of weights; read once in a process.
+    prepared : Path
+        Folder that `prepare` wrote.
+    atlas : Path or None
+        Folder that the stage `atlas` wrote; None: the networks go without.
+    folder : Path
+        Exists; files in it are overwritten.
+    precision : {"float32", "bfloat16"}
+    probseg : bool
+
+    Returns
+    -------
+    steps : list of Step
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be used.
+    StageError
+        The networks found no cerebellum.
+    """
+    from cerebatch.networks import ensemble  # takes seconds, and only this method needs it
+
+    log = StepLog()
+    with log.step("read weights"):
+        networks = ensemble.load(weights)
+    with log.step("read"):
+        box = cerebellum_box(networks.resolution)
+        t2w_path = prepared / "T2w.nii.gz"
+        t1w, t2w = _voxels(prepared / "T1w.nii.gz"), _voxels(t2w_path) if t2w_path.exists() else None
+        votes = None if atlas is None else read_dseg(atlas / "dseg.nii.gz")[0]
+    with log.step("networks"):
+        found = networks.segment(t1w, t2w, votes, precision=precision)
+    with log.step("write"):
+        write_image(folder / "dseg.nii.gz", found.dseg, box, "MNI")
+        with_atlas = np.full(len(LABELS), np.nan) if votes is None else dice_by_structure(found.dseg, votes)
+        write_json(
+            folder / "confidence.json",
+            {
+                "probability": _figures(found.confidence),
+                "agreement": _figures(found.agreement),
+                "dice_with_atlas": _figures(with_atlas),
+            },
+        )
+        if probseg:
+            last = np.moveaxis(found.probabilities, 0, -1)
+            write_image(folder / "probseg.nii.gz", np.rint(255 * last).astype(np.uint8), box, "MNI", slope=1 / 255)
+    return log.steps
+
+
+def load_networks(weights: Path) -> None:
+    """Read weights now, so that the first scan of a process need not wait for them."""
+    from cerebatch.networks import ensemble
+
+    ensemble.load(weights)
+
+
+def _voxels(path: Path) -> Volume:
+    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+
+
+def _figures(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if math.isnan(value) else round(float(value), 4) for value in values]
 
 
 def segment_by_atlas(atlas: Path, folder: Path) -> list[Step]:

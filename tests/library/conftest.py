@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import labels, space
-from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair
-from cerebatch.library.tissues import TISSUES
 from cerebatch.phantom.cerebellum import template_case
 from cerebatch.phantom.head import template_head
 from cerebatch.template import tissue_probabilities
@@ -99,57 +97,10 @@ def phantom_head_codes() -> tuple[NDArray[np.int16], space.Grid]:
     return codes, head.grid
 
 
-def noise(name: str, seed: int = 1) -> LabelledCase:
-    """A labelled case at 4 mm with labels on the left, noise for images and two tissues in every voxel."""
-    shape = space.cerebellum_box(4.0).shape
-    rng = np.random.default_rng(seed)
-    dseg = np.zeros(shape, dtype=np.uint8)
-    dseg[4:12, 4:20, 4:20] = rng.integers(0, 14, (8, 16, 16))
-    lobules = np.where(dseg == 13, 5, dseg).astype(np.uint8)
-    tissue = np.zeros((len(TISSUES), *shape), dtype=np.uint8)
-    tissue[1] = rng.integers(0, 256, shape)
-    tissue[2] = 255 - tissue[1]
-    return LabelledCase(
-        name=name,
-        person=f"person-{seed}",
-        head=f"head-{seed}",
-        twin="",
-        mirrored=False,
-        rendered=True,
-        overlap=0.9 + seed / 100,
-        visible_share=0.4 + seed / 10,
-        sources=("map.nii.gz", f"tête-{seed}.nii.gz"),
-        image=rng.uniform(0, 500, (2, *shape)).astype(np.float32),
-        tissue=tissue,
-        dseg=dseg,
-        lobules=lobules,
-    )
-
-
 @pytest.fixture(scope="session")
-def make_case() -> MakeCase:
-    """Makes a case of a name and, if given, a seed; another seed is another person in another head."""
-    return noise
-
-
-@pytest.fixture(scope="session")
-def cases() -> list[LabelledCase]:
+def cases(make_case: MakeCase) -> list[LabelledCase]:
     """Two cases and their twins: a, a-mirrored, b, b-mirrored; not to be changed."""
-    return [*mirrored_pair(noise("a", 1)), *mirrored_pair(noise("b", 2))]
-
-
-@pytest.fixture(scope="session")
-def write_library() -> WriteLibrary:
-    """Writes a finished library of cases and gives its path."""
-
-    def write(path: Path, cases: list[LabelledCase]) -> Path:
-        writing.create(path, [case.name for case in cases], 4.0, seed=7, licence="CC0")
-        for index, case in enumerate(cases):
-            writing.write_case(path, index, case)
-        writing.finish(path)
-        return path
-
-    return write
+    return [*mirrored_pair(make_case("a", 1)), *mirrored_pair(make_case("b", 2))]
 
 
 @pytest.fixture(scope="session")

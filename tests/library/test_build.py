@@ -26,6 +26,7 @@ from cerebatch.volumes import counted_cm3
 pytestmark = pytest.mark.slow
 
 TRIAL = ("--resolution", "4.0", "--profile", "serial")
+BY_ATLAS = ("--method", "atlas", "--library")
 
 
 def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -163,7 +164,17 @@ def segmented(built: tuple[Path, str], phantoms: Path, tmp_path_factory: pytest.
     """Output of a run with the library over the phantoms."""
     out = tmp_path_factory.mktemp("run") / "out"
     result = cerebatch(
-        "run", phantoms, out, "participant", "--library", built[0], "--participant-label", "phantom001", *TRIAL
+        "run",
+        phantoms,
+        out,
+        "participant",
+        "--method",
+        "atlas",
+        "--library",
+        built[0],
+        "--participant-label",
+        "phantom001",
+        *TRIAL,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return out
@@ -211,13 +222,23 @@ def test_the_atlas_finds_the_phantoms_cerebellum(segmented: Path, phantoms: Path
 
 def test_a_second_run_does_nothing(segmented: Path, built: tuple[Path, str], phantoms: Path) -> None:
     result = cerebatch(
-        "run", phantoms, segmented, "participant", "--library", built[0], "--participant-label", "phantom001", *TRIAL
+        "run",
+        phantoms,
+        segmented,
+        "participant",
+        "--method",
+        "atlas",
+        "--library",
+        built[0],
+        "--participant-label",
+        "phantom001",
+        *TRIAL,
     )
     assert "0 done, 1 done before, 0 failed" in result.stdout
 
 
 def test_a_library_of_another_resolution_is_refused(built: tuple[Path, str], phantoms: Path, tmp_path: Path) -> None:
-    result = cerebatch("run", phantoms, tmp_path, "participant", "--library", built[0])
+    result = cerebatch("run", phantoms, tmp_path, "participant", *BY_ATLAS, built[0])
     assert result.returncode == 2
     assert "expected a library of 1.0 mm, found one of 4.0 mm" in result.stderr
 
@@ -229,4 +250,4 @@ def test_a_library_and_a_labelled_case_are_not_taken_together(
         "run", phantoms, tmp_path, "participant", "--library", built[0], "--labelled-case", labelled_case
     )
     assert result.returncode == 2
-    assert "found both" in result.stderr
+    assert "--labelled-case: expected it without --method, --library and --weights" in result.stderr

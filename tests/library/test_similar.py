@@ -11,8 +11,9 @@ import pytest
 
 from cerebatch.errors import LibraryError
 from cerebatch.library.case import LabelledCase, mirrored_pair
-from cerebatch.library.similar import LeaveOut, most_similar, standardised
+from cerebatch.library.similar import LeaveOut, most_similar
 from cerebatch.library.store import Library, open_library
+from cerebatch.standardise import standardised
 
 MakeCase = Callable[..., LabelledCase]
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]

@@ -1,0 +1,235 @@
+"""`cerebatch run`: parse, check what would fail every case, hand the cases to the relay, tell how it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cerebatch.cli_words import SOME_FAILED, Resolution, say
+from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
+
+if TYPE_CHECKING:
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.relay import Outcome
+    from cerebatch.bids import Cohort
+    from cerebatch.settings import Method
+
+
+class Level(StrEnum):
+    """Analysis level of a BIDS app."""
+
+    participant = "participant"
+
+
+class Segmenter(StrEnum):
+    """Who gives the labels."""
+
+    networks = "networks"
+    atlas = "atlas"
+
+
+class Precision(StrEnum):
+    """Of the numbers in the networks."""
+
+    single = "float32"
+    half = "bfloat16"
+
+
+def run(
+    bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset with T1w images.")],
+    out_dir: Annotated[Path, typer.Argument(help="Where the derivatives go.")],
+    level: Annotated[Level, typer.Argument(help="Level of analysis.")],
+    method: Annotated[
+        Segmenter | None, typer.Option(help="Who gives the labels. [default: networks, or the labelled case]")
+    ] = None,
+    library: Annotated[
+        Path | None, typer.Option(help="Library of labelled cases: an atlas of each scan, which the networks see.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Folder of weights. [default: those of cerebatch]")] = None,
+    labelled_case: Annotated[
+        Path | None, typer.Option(help="A label map on the template, carried over to every scan; no networks.")
+    ] = None,
+    probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
+    precision: Annotated[Precision, typer.Option(help="Of the networks.")] = Precision.single,
+    participant_label: Annotated[list[str] | None, typer.Option(help="Only this participant; repeatable.")] = None,
+    session_label: Annotated[list[str] | None, typer.Option(help="Only this session; repeatable.")] = None,
+    bids_filter: Annotated[list[str] | None, typer.Option(help="Only images with entity=value; repeatable.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of intermediate files. [default: OUT_DIR/work]")] = None,
+    keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
+    profile: Annotated[str, typer.Option(help="Where to run: see `cerebatch profile list`, or a YAML file.")] = "local",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one case in the kernels; ANTs takes one.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before with the same inputs and settings.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.display import progress
+    from cerebatch.batch.profile import load_profile
+    from cerebatch.batch.run import run_jobs
+    from cerebatch.bids import find_cases, parse_filters
+    from cerebatch.settings import RunSettings
+    from cerebatch.stages.segment import load_networks
+
+    place = load_profile(profile)
+    cohort = find_cases(
+        bids_dir,
+        participants=participant_label or (),
+        sessions=session_label or (),
+        filters=parse_filters(bids_filter or ()),
+    )
+    who = _method(method, library, weights, labelled_case)
+    if who == "networks":
+        weights = _checked_weights(weights, float(resolution.value))
+    _check_labels(library, labelled_case, float(resolution.value))
+    settings = RunSettings(
+        resolution=float(resolution.value),
+        method=who,
+        weights=weights.resolve() if weights else None,
+        library=library.resolve() if library else None,
+        labelled_case=labelled_case.resolve() if labelled_case else None,
+        precision="float32" if precision is Precision.single else "bfloat16",
+        probseg=probseg,
+        seed=seed,
+        threads=threads,
+    )
+    out = out_dir.resolve()
+    work_dir = (work or out / "work").resolve()
+    jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
+    console = Console()
+    for warning in cohort.warnings:
+        say(console, f"warning: {warning}")
+    if dry_run:
+        _tell_plan(jobs, cohort, console)
+        return
+    _write_description(out)
+    outcomes: list[Outcome] = []
+    if jobs:
+        with progress(len(jobs), list(jobs[0].needs()), console) as tell:
+            left_out = {problem.name: problem.reason for problem in cohort.problems}
+            for outcome in run_jobs(
+                jobs, place, out, tell, profile_name=profile, left_out=left_out, retry_failed=retry_failed,
+                warm_up=partial(load_networks, weights) if weights else None,
+            ):
+                outcomes.append(outcome)
+    _tell_end(outcomes, cohort, out, console)
+    if cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _method(asked: Segmenter | None, library: Path | None, weights: Path | None, labelled_case: Path | None) -> Method:
+    """The method that the options mean together.
+
+    Raises
+    ------
+    SettingsError
+        They contradict each other.
+    """
+    if labelled_case is not None:
+        if asked is not None or library is not None or weights is not None:
+            raise SettingsError("--labelled-case: expected it without --method, --library and --weights")
+        return "single case"
+    if asked is not Segmenter.atlas:
+        return "networks"
+    if library is None or weights is not None:
+        raise SettingsError(
+            "--method atlas: expected --library, and no --weights. `cerebatch library build` makes a library from "
+            "published lobule maps."
+        )
+    return "atlas"
+
+
+def _checked_weights(weights: Path | None, resolution: float) -> Path:
+    """The folder of the networks of a run.
+
+    Raises
+    ------
+    SettingsError, WeightsError
+        There are none of the resolution, or they cannot be used.
+    """
+    from cerebatch.networks.folder import read_cards, shipped_weights
+
+    folder = weights or shipped_weights(resolution)
+    found = read_cards(folder)[0].resolution_mm
+    if found != resolution:
+        raise WeightsError(
+            folder,
+            expected=f"weights for {resolution} mm",
+            found=f"weights for {found} mm",
+            do=f"Run with --resolution {found}, or with --method atlas.",
+        )
+    return folder
+
+
+def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:
+    """Refuse now what would fail every case."""
+    if labelled_case is not None:
+        from cerebatch.stages.segment import read_labelled_case
+
+        read_labelled_case(labelled_case)
+    if library is not None:
+        from cerebatch.library.store import open_library
+
+        found = open_library(library).resolution
+        if found != resolution:
+            raise LibraryError(
+                library,
+                expected=f"a library of {resolution} mm",
+                found=f"one of {found} mm",
+                do=f"Run with --resolution {found}, or build a library of {resolution} mm.",
+            )
+
+
+def _write_description(out: Path) -> None:
+    from cerebatch import __version__
+    from cerebatch.bids import dataset_description
+    from cerebatch.files import write_json
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "dataset_description.json", dataset_description(__version__))
+        (out / ".bidsignore").write_text("records/\nlogs/\nwork/\n**/figures/\n*_xfm.txt\n*_volumes.*\n")
+    except OSError as error:
+        raise InputError(
+            out, expected="a folder that can be written", found=str(error.strerror), do="Give another OUT_DIR."
+        ) from error
+
+
+def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
+    from cerebatch.batch.advance import missing
+
+    for job in jobs:
+        try:
+            stages = ", ".join(stage.name for stage in missing(job, job.plan())) or "nothing, it is done"
+        except CerebatchError as error:
+            stages = f"cannot run: {error}"
+        say(console, f"{job.name}: {stages}")
+    for problem in cohort.problems:
+        say(console, f"{problem.name}: left out: {problem.reason}")
+
+
+def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
+    counts = Counter(outcome.status for outcome in outcomes)
+    say(
+        console,
+        f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
+        f"{len(cohort.problems)} left out. Results: {out}",
+    )
+    if counts["handed back"]:
+        say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
+    for outcome in sorted(outcomes, key=lambda o: o.case):
+        if outcome.holder is not None:
+            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
+        if outcome.failure is not None:
+            say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
+    for problem in cohort.problems:
+        say(console, f"left out: {problem.name}: {problem.reason}")

@@ -1,0 +1,60 @@
+"""What both architectures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ConvReluNorm(nn.Sequential):
+    """Convolution of 3 x 3 x 3, ReLU, normalisation, in the order of section 2.2.
+
+    The batch has one case, so each channel is normalised over its voxels (instance normalisation).
+
+    Parameters
+    ----------
+    channels, filters : int
+        In and out.
+    """
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__(
+            nn.Conv3d(channels, filters, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.InstanceNorm3d(filters, affine=True),
+        )
+
+
+def padded(image: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
+    """An image with zeros at the far ends of its axes, so that each can be halved often enough.
+
+    Parameters
+    ----------
+    image : (N, C, X, Y, Z) tensor
+    multiple : int
+        That each axis becomes divisible by.
+
+    Returns
+    -------
+    padded : tensor
+    crop : tuple of slice
+        The original in it.
+    """
+    shape: Sequence[int] = image.shape[2:]
+    missing = [-size % multiple for size in shape]
+    pads = [pad for size in reversed(missing) for pad in (0, size)]
+    crop = (..., *(slice(0, size) for size in shape))
+    return (functional.pad(image, pads) if any(missing) else image), crop  # type: ignore[return-value]
+
+
+def parameters_of(network: nn.Module) -> int:
+    """Trained numbers of a network."""
+    return sum(one.numel() for one in network.parameters())
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights lie."""
+    return next(network.parameters()).device

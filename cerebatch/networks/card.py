@@ -1,0 +1,85 @@
+"""The card of a file of weights: what it is, what it was trained on, how it scores, under which licence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cerebatch.errors import WeightsError
+from cerebatch.space import TEMPLATE_SPACE
+
+Architecture = Literal["dpn", "unet"]
+Task = Literal["sides", "lobules"]
+
+CHANNELS = ("T1w", "T2w", "atlas")
+"""Channels of every network; one that is absent is zero."""
+
+FORMAT = 1
+LICENCE = "CC-BY-NC-SA-4.0"
+"""Of the lobule maps that the networks learn from, and therefore of the weights."""
+
+GIVE = "Give a folder of weights that `cerebatch train` wrote, or use those that cerebatch brings."
+
+
+class Card(BaseModel):
+    """What a file of weights is.
+
+    Attributes
+    ----------
+    format : int
+    architecture : {"dpn", "unet"}
+    task : {"sides", "lobules"}
+    channels : tuple of str
+        In the order in which the network takes them.
+    resolution_mm : float
+    space : str
+        Template of the box.
+    parameters : int
+    training : dict
+        Library, people, heads, steps, seeds, loss.
+    scores : dict
+        Name of a figure -> its value, with how it was measured.
+    licence : str
+        SPDX identifier.
+    sha256 : str
+        Of the safetensors file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    architecture: Architecture
+    task: Task
+    channels: tuple[str, ...] = CHANNELS
+    resolution_mm: float
+    space: str = TEMPLATE_SPACE
+    parameters: int
+    training: dict[str, Any]
+    scores: dict[str, Any] = {}
+    licence: str = LICENCE
+    sha256: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Name of the files."""
+        return f"{self.architecture}-{self.task}"
+
+
+def read_card(path: Path) -> Card:
+    """Card of a file of weights.
+
+    Raises
+    ------
+    WeightsError
+        No card, or not one of this version.
+    """
+    card = path.with_suffix(".json")
+    try:
+        return Card.model_validate_json(card.read_bytes())
+    except OSError as error:
+        raise WeightsError(card, expected="the card of the weights", found=str(error.strerror), do=GIVE) from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise WeightsError(card, expected=f"a card of version {FORMAT}", found=found, do=GIVE) from error

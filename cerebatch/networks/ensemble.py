@@ -1,0 +1,153 @@
+"""The ensemble: all cascades of a folder of weights, their probabilities averaged (section 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cerebatch.evaluation.overlap import dice_by_structure
+from cerebatch.labels import LABELS, STRUCTURES, mirrored
+from cerebatch.networks.cascade import Cascade, Channels, Precision
+from cerebatch.networks.folder import read_cards
+from cerebatch.networks.inputs import brain_region, image_channel
+from cerebatch.networks.weights import read_network
+from cerebatch.space import LabelMap, Volume
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What an ensemble says of a scan.
+
+    Attributes
+    ----------
+    dseg : (X, Y, Z) uint8
+        Cerebatch codes.
+    probabilities : (27, X, Y, Z) float32
+    agreement : (26,) float
+        Dice of the architectures with each other, mean over pairs of them; NaN where there is one alone.
+    """
+
+    dseg: LabelMap
+    probabilities: Volume
+    agreement: NDArray[np.float64]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Mean probability of each structure inside it, (26,); NaN where it was not found."""
+        return np.array(
+            [
+                float(self.probabilities[label.index][inside].mean()) if (inside := self.dseg == label.index).any()
+                else np.nan
+                for label in LABELS
+            ]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks in memory.
+
+    Attributes
+    ----------
+    cascades : tuple of Cascade
+    resolution : float
+        Edge of the voxels that they were trained on, mm.
+    """
+
+    cascades: tuple[Cascade, ...]
+    resolution: float
+
+    def segment(
+        self,
+        t1w: Volume | None,
+        t2w: Volume | None = None,
+        atlas: LabelMap | None = None,
+        *,
+        precision: Precision = "float32",
+        mirror: bool = True,
+    ) -> Segmentation:
+        """Label a prepared scan.
+
+        Parameters
+        ----------
+        t1w, t2w : (X, Y, Z) float32 or None
+            Prepared images on the cerebellum box; at least one.
+        atlas : (X, Y, Z) uint8, optional
+            Subject-specific atlas, cerebatch codes.
+        precision : {"float32", "bfloat16"}
+        mirror : bool
+            Average with what is said of the mirrored scan; twice the time, and no side is preferred.
+
+        Raises
+        ------
+        StageError
+            No cerebellum was found.
+        """
+        region = brain_region(self.resolution)
+        channels = Channels(image_channel(t1w, region), image_channel(t2w, region), atlas)
+        views = [channels, _mirrored(channels)] if mirror else [channels]
+        each: list[Volume] = []
+        for cascade in self.cascades:
+            said = [cascade.probabilities(view, precision) for view in views]
+            each.append(said[0] if len(said) == 1 else _mean([said[0], _exchanged(said[1])[:, ::-1]]))
+        probabilities = _mean(each)
+        return Segmentation(_labels(probabilities), probabilities, _agreement([_labels(one) for one in each]))
+
+
+@lru_cache(maxsize=1)
+def load(folder: Path, device: str = "auto") -> Ensemble:
+    """The ensemble of a folder, read once in a process.
+
+    Parameters
+    ----------
+    folder : Path
+    device : str
+        "auto": a GPU where there is one.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be used.
+    """
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    cards = read_cards(folder)
+    networks = [read_network(folder / f"{card.stem}.safetensors").to(where) for card in cards]
+    cascades = tuple(
+        Cascade(card.architecture, *networks[place : place + 2])
+        for place, card in enumerate(cards)
+        if card.task == "sides"
+    )
+    return Ensemble(cascades, cards[0].resolution_mm)
+
+
+def _mirrored(channels: Channels) -> Channels:
+    atlas = None if channels.atlas is None else mirrored(channels.atlas[::-1])
+    return Channels(channels.t1w[::-1].copy(), channels.t2w[::-1].copy(), atlas)
+
+
+def _exchanged(probabilities: Volume) -> Volume:
+    """The same with the classes of the two sides exchanged."""
+    half = len(STRUCTURES)
+    order = [0, *range(half + 1, 2 * half + 1), *range(1, half + 1)]
+    return probabilities[order]
+
+
+def _labels(probabilities: Volume) -> LabelMap:
+    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
+
+
+def _mean(several: Sequence[Volume]) -> Volume:
+    return np.asarray(np.mean(several, axis=0), dtype=np.float32)
+
+
+def _agreement(maps: Sequence[LabelMap]) -> NDArray[np.float64]:
+    pairs = [(one, other) for place, one in enumerate(maps) for other in maps[place + 1 :]]
+    if not pairs:
+        return np.full(len(LABELS), np.nan)
+    return np.asarray(np.mean([dice_by_structure(one, other) for one, other in pairs], axis=0))

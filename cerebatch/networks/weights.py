@@ -1,0 +1,87 @@
+"""Weights on disk: a safetensors file and, beside it, a card that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cerebatch.errors import WeightsError
+from cerebatch.networks.build import build
+from cerebatch.networks.card import GIVE, Card, read_card
+
+
+def write_weights(folder: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> Path:
+    """Write weights and card.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    network : Module
+    card : Card
+        Its digest is filled in.
+    dtype : torch.dtype
+        Of the stored numbers.
+
+    Returns
+    -------
+    path : Path
+        Of the safetensors file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{card.stem}.safetensors"
+    stored = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
+    save_file(stored, path, metadata={"licence": card.licence, "format": str(card.format)})
+    whole = card.model_copy(update={"sha256": _sha256(path)})
+    path.with_suffix(".json").write_text(whole.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Weights in float32 by their names, after their digest was checked.
+
+    Raises
+    ------
+    WeightsError
+        No such file, another one than its card says, or no safetensors file.
+    """
+    card = read_card(path)
+    try:
+        found = _sha256(path)
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(path, expected="a safetensors file", found=str(error), do=GIVE) from error
+    if found != card.sha256:
+        raise WeightsError(
+            path, expected=f"SHA-256 {card.sha256[:12]} as its card says", found=found[:12], do="Get the file again."
+        )
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def read_network(path: Path) -> nn.Module:
+    """A network with its weights, in float32, for inference.
+
+    Raises
+    ------
+    WeightsError
+        As `read_state`; or the weights do not fit the architecture.
+    """
+    card = read_card(path)
+    network = build(card.architecture, card.task)
+    try:
+        network.load_state_dict(read_state(path))
+    except RuntimeError as error:
+        raise WeightsError(
+            path, expected=f"weights of a {card.architecture}", found=str(error).splitlines()[-1].strip(), do=GIVE
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,184 @@
+"""The training loop: one case a step, checkpoints that a killed training goes on from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cerebatch.networks.build import CLASSES, build
+from cerebatch.networks.memory import keep_memory
+from cerebatch.networks.weights import read_state
+from cerebatch.training.config import TrainingConfig
+from cerebatch.training.loss import log_dice_bce
+from cerebatch.training.samples import Samples
+
+CHECKPOINT = "checkpoint.pt"
+_ADAM_SHARE = 2 / 3
+_LAST_RATE = 0.05
+_AVERAGE = 0.99
+"""Of the moving average of the weights, which is what is validated and kept: with one case a step they wander."""
+_SEED_OF_STEP = 1_000_003
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training tells now and then.
+
+    Attributes
+    ----------
+    step : int
+    loss : float
+        Mean since the last one.
+    seconds : float
+        A step, since the last one.
+    dice : (K,) float or None
+        Of each class but the background on the validation cases, where they were looked at.
+    """
+
+    step: int
+    loss: float
+    seconds: float
+    dice: NDArray[np.float64] | None = None
+
+
+class Training:
+    """A network in training.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    samples : Samples
+    folder : Path
+        Gets the checkpoint; one that is there is gone on with.
+    """
+
+    def __init__(self, config: TrainingConfig, samples: Samples, folder: Path) -> None:
+        self._config, self._samples, self._folder = config, samples, folder
+        keep_memory()
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self._device = device(config.device)
+        self.network = build(config.architecture, config.task).to(self._device)
+        if config.start is not None:
+            self.network.load_state_dict(read_state(config.start))
+        self.averaged = torch.optim.swa_utils.AveragedModel(
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE),  # type: ignore[no-untyped-call]
+        )
+        self.step = 0
+        self._optimizer = self._make_optimizer()
+        checkpoint = folder / CHECKPOINT
+        if checkpoint.exists():
+            self._resume(torch.load(checkpoint, map_location=self._device, weights_only=True))
+
+    def run(self) -> Iterator[Progress]:
+        """Go on to the last step; yields at each checkpoint."""
+        losses: list[float] = []
+        began = time.perf_counter()
+        while self.step < self._config.steps:
+            losses.append(self._one_step())
+            self.step += 1
+            last = self.step == self._config.steps
+            if last or self.step % self._config.checkpoint_every == 0:
+                seconds = (time.perf_counter() - began) / len(losses)
+                due = last or self.step % self._config.validate_every == 0
+                yield Progress(self.step, float(np.mean(losses)), seconds, self._validate() if due else None)
+                self._save()
+                losses, began = [], time.perf_counter()
+
+    def _one_step(self) -> float:
+        if self._adamax_begins():
+            self._optimizer = self._make_optimizer()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate()
+        sample = self._samples.draw(self._config.seed * _SEED_OF_STEP + self.step)
+        self.network.train()
+        with self._precision():
+            logits = self.network(sample.image.to(self._device))
+        loss = log_dice_bce(logits, sample.target.to(self._device))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.averaged.update_parameters(self.network)
+        return float(loss.detach())
+
+    def _validate(self) -> NDArray[np.float64]:
+        """Mean Dice of each class but the background over the first validation cases of different heads."""
+        network = self.averaged.module.eval()
+        chosen = self._samples.validation[:: max(1, len(self._samples.validation) // self._config.validation_cases)]
+        scores = []
+        with torch.inference_mode():
+            for index in chosen[: self._config.validation_cases]:
+                sample = self._samples.canonical(index)
+                with self._precision():
+                    found = network(sample.image.to(self._device)).argmax(dim=1)[0].cpu()
+                scores.append(_dice(found, sample.target, CLASSES[self._config.task]))
+        return np.nanmean(scores, axis=0) if scores else np.full(CLASSES[self._config.task] - 1, np.nan)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if not self._config.mixed_precision:
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def _rate(self) -> float:
+        falls = 0.5 * (1 + math.cos(math.pi * self.step / self._config.steps))
+        return self._config.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * falls)
+
+    def _is_adam(self) -> bool:
+        return self._config.optimizer != "adamax" and self.step < round(_ADAM_SHARE * self._config.steps)
+
+    def _adamax_begins(self) -> bool:
+        return isinstance(self._optimizer, torch.optim.Adam) and not self._is_adam()
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        kind = torch.optim.Adam if self._is_adam() else torch.optim.Adamax
+        return kind(self.network.parameters(), lr=self._rate())
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        unfinished = self._folder / f"{CHECKPOINT}.tmp"
+        torch.save(state, unfinished)
+        unfinished.replace(self._folder / CHECKPOINT)
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        self.step = int(state["step"])
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        # A checkpoint was written before the step that would exchange the optimiser.
+        before = self.step
+        self.step = max(0, before - 1)
+        self._optimizer = self._make_optimizer()
+        self.step = before
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def device(name: str) -> torch.device:
+    """A device by its name; "auto" is a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def _dice(found: Tensor, truth: Tensor, classes: int) -> NDArray[np.float64]:
+    sizes = torch.bincount(found.ravel(), minlength=classes) + torch.bincount(truth.ravel(), minlength=classes)
+    common = torch.bincount(truth[found == truth], minlength=classes)
+    scores: NDArray[np.float64] = (2.0 * common / sizes).numpy().astype(np.float64)
+    return scores[1:]
+
+
+def parameters(network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network by their names, on the CPU."""
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}

@@ -1,0 +1,202 @@
+"""Training samples: a case of the library, deformed, in a random contrast, with its flaws, as a network sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from cerebatch.library.arbor import CORES
+from cerebatch.library.store import Library
+from cerebatch.library.tissues import TISSUES
+from cerebatch.networks.card import Task
+from cerebatch.networks.inputs import (
+    brain_region,
+    crop_around,
+    image_channel,
+    lobules_input,
+    lobules_of,
+    sides_input,
+    sides_of,
+)
+from cerebatch.space import LabelMap
+from cerebatch.training.atlases import TrainingAtlases
+from cerebatch.training.contrast import Kind, random_intensities, render
+from cerebatch.training.deformation import Strength, deformed, deformed_labels, random_grid
+from cerebatch.training.degrade import degraded, extraction
+
+_T1W: dict[Kind, float] = {"T1-like": 0.85, "arbitrary": 0.15}
+_T2W: dict[Kind | Literal["absent", "T1w"], float] = {"absent": 0.45, "T2-like": 0.35, "arbitrary": 0.1, "T1w": 0.1}
+_ATLAS_ABSENT, _ATLAS_DEGRADED = 0.15, 0.3
+_BLIND = 0.15
+_JITTER = Strength(degrees=2.0, scale=0.02, shift_mm=1.0, elastic_mm=((24.0, 1.0),))
+"""How far a degraded atlas lies beside the truth."""
+_BRAIN = [TISSUES.index(name) for name in ("CSF", "GM", "WM")]
+_Name = TypeVar("_Name")
+_GREY, _WHITE = TISSUES.index("GM"), TISSUES.index("WM")
+_CORES = torch.tensor(CORES, dtype=torch.uint8)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one training step sees.
+
+    Attributes
+    ----------
+    image : (1, 3, X, Y, Z) float32 tensor
+        T1w, T2w and atlas as `networks.inputs` makes them.
+    target : (X, Y, Z) int64 tensor
+        Classes of the task.
+    """
+
+    image: Tensor
+    target: Tensor
+
+
+class Samples:
+    """Draws samples.
+
+    Parameters
+    ----------
+    library : Library
+    atlases : TrainingAtlases
+    task : {"sides", "lobules"}
+    hold_out : tuple of str
+        People whose cases and votes are not used. There are atlases without one person; with more than one held out
+        the atlas channel is always empty.
+    hold_out_heads : collection of str
+        Heads that are not used; their cases of other people are for validation.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        atlases: TrainingAtlases,
+        task: Task,
+        *,
+        hold_out: tuple[str, ...] = (),
+        hold_out_heads: tuple[str, ...] = (),
+    ) -> None:
+        self._library, self._atlases, self._task, self._hold_out = library, atlases, task, hold_out
+        own = [k for k, person in enumerate(library.persons) if person not in hold_out]
+        self.training = [k for k in own if library.heads[k] not in hold_out_heads]
+        self.validation = [k for k in own if library.heads[k] in hold_out_heads]
+        self._region = brain_region(library.resolution)
+        self._shares = lru_cache(maxsize=None)(library.tissue)
+        self._dseg = lru_cache(maxsize=None)(library.dseg)
+        self._lobules = lru_cache(maxsize=None)(library.lobules)
+
+    def draw(self, seed: int) -> Sample:
+        """A random sample; the same for the same seed."""
+        torch.manual_seed(seed)
+        index = self.training[int(torch.randint(len(self.training), (1,)))]
+        shares, (truth, lobules, atlas) = self._deformed(index)
+        cerebellum = truth > 0
+        if torch.rand(1) < _BLIND:
+            shares, cerebellum = without_borders(shares, lobules)
+        t1w, t2w = self._images(shares)
+        return self._sample(t1w, t2w, truth, self._random_atlas(atlas), cerebellum)
+
+    def canonical(self, index: int) -> Sample:
+        """A case as it lies in the library, with both contrasts and its atlas; for validation."""
+        dseg, atlas = self._dseg(index), self._atlas(index)
+        torch.manual_seed(index)
+        t1w, t2w = (degraded(torch.from_numpy(self._library.image(index, name))) for name in ("T1w", "T2w"))
+        truth = torch.from_numpy(dseg)
+        return self._sample(t1w, t2w, truth, atlas, truth > 0)
+
+    def _deformed(self, index: int) -> tuple[Tensor, Tensor]:
+        """Shares of tissues in 1/255 (T, X, Y, Z); truth, lobules with their white matter, and atlas (3, X, Y, Z)."""
+        atlas = self._atlas(index)
+        votes = np.zeros_like(self._dseg(index)) if atlas is None else atlas
+        grid = random_grid(self._library.grid.shape, self._library.resolution, Strength())
+        labels = torch.from_numpy(np.stack([self._dseg(index), self._lobules(index), votes]))
+        shares = torch.from_numpy(self._shares(index)).float()
+        return deformed(shares, grid), deformed_labels(labels, grid)
+
+    def _atlas(self, index: int) -> LabelMap | None:
+        if len(self._hold_out) > 1:
+            return None
+        return self._atlases.read(index, *self._hold_out)
+
+    def _images(self, shares: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A T1w and perhaps a T2w, brain-extracted alike."""
+        mask = extraction(shares[_BRAIN].sum(0) / 255)
+        t1w = degraded(render(shares, random_intensities(_choice(_T1W)))) * mask
+        kind = _choice(_T2W)
+        if kind == "absent":
+            return t1w, None
+        if kind == "T1w":
+            return t1w, t1w
+        return t1w, degraded(render(shares, random_intensities(kind))) * mask
+
+    def _random_atlas(self, atlas: Tensor) -> LabelMap | None:
+        fate = float(torch.rand(1))
+        if fate < _ATLAS_ABSENT or len(self._hold_out) > 1:
+            return None
+        if fate < _ATLAS_ABSENT + _ATLAS_DEGRADED:
+            grid = random_grid(self._library.grid.shape, self._library.resolution, _JITTER)
+            atlas = deformed_labels(atlas[None], grid)[0]
+        return _array(atlas)
+
+    def _sample(
+        self, t1w: Tensor, t2w: Tensor | None, truth: Tensor, atlas: LabelMap | None, cerebellum: Tensor
+    ) -> Sample:
+        one = image_channel(_array(t1w), self._region)
+        other = image_channel(None if t2w is None else _array(t2w), self._region)
+        if self._task == "sides":
+            image, target = sides_input(one, other, atlas), sides_of(_array(truth))
+        else:
+            found = _imperfect(cerebellum)
+            block = crop_around(found)
+            image = lobules_input(one, other, atlas, found)[:, *block]
+            target = lobules_of(_array(truth))[block]
+        return Sample(torch.from_numpy(np.ascontiguousarray(image))[None], torch.from_numpy(target.astype(np.int64)))
+
+
+def without_borders(shares: Tensor, lobules: Tensor) -> tuple[Tensor, Tensor]:
+    """A case whose borders inside the cerebellum are erased: what a network names there it did not read.
+
+    Parameters
+    ----------
+    shares : (T, X, Y, Z) float32 tensor
+    lobules : (X, Y, Z) tensor of uint8
+        Labels with the white matter of the folia in their lobules.
+
+    Returns
+    -------
+    shares : (T, X, Y, Z) float32 tensor
+        Grey matter inside the closed outline, but for a smooth core of white matter.
+    closed : (X, Y, Z) bool tensor
+        The closed outline.
+    """
+    grown = functional.max_pool3d((lobules > 0).float()[None, None], 5, stride=1, padding=2)
+    closed = -functional.max_pool3d(-grown, 5, stride=1, padding=2)[0, 0]
+    core = functional.avg_pool3d(torch.isin(lobules, _CORES).float()[None, None], 5, stride=1, padding=2)[0, 0]
+    inside = torch.zeros_like(shares)
+    inside[_WHITE] = 255 * (core > 0.5)
+    inside[_GREY] = 255 - inside[_WHITE]
+    return torch.where(closed > 0, inside, shares), closed > 0
+
+
+def _imperfect(cerebellum: Tensor) -> NDArray[np.bool_]:
+    """The mask that a first network might find: its surface moved by up to a voxel, here out and there in."""
+    near = functional.avg_pool3d(cerebellum.float()[None, None], 3, stride=1, padding=1)[0, 0]
+    coarse = torch.rand(1, 1, *(max(2, n // 8) for n in cerebellum.shape))
+    uneven = functional.interpolate(coarse, cerebellum.shape, mode="trilinear")[0, 0]
+    return _array(near > 0.15 + 0.7 * uneven)
+
+
+def _choice(shares: dict[_Name, float]) -> _Name:
+    drawn = int(torch.multinomial(torch.tensor(list(shares.values())), 1))
+    return list(shares)[drawn]
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.numpy()

@@ -1,0 +1,167 @@
+"""Loss, precision, and trainings that are killed and go on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from cerebatch.cli import app
+from cerebatch.errors import LibraryError, SettingsError
+from cerebatch.library.store import Library
+from cerebatch.networks.build import build
+from cerebatch.networks.card import Architecture, read_card
+from cerebatch.networks.weights import read_network
+from cerebatch.training.atlases import TrainingAtlases
+from cerebatch.training.config import TrainingConfig
+from cerebatch.training.loop import CHECKPOINT, Training
+from cerebatch.training.loss import log_dice_bce
+from cerebatch.training.samples import Samples
+from cerebatch.training.train import read_config, train
+
+
+def test_the_loss_is_equation_1_with_the_mean_of_dice() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(1, 4, 3, 5, 2), torch.randint(0, 4, (3, 5, 2))
+    share = logits[0].softmax(0).numpy().astype(np.float64)
+    truth = np.eye(4)[target.numpy()].transpose(3, 0, 1, 2)
+    dice = [(2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1) for p, t in zip(share, truth, strict=True)]
+    entropy = -np.mean(truth * np.log(share) + (1 - truth) * np.log(1 - share))
+    assert float(log_dice_bce(logits, target)) == pytest.approx(np.log((1 - np.mean(dice) + entropy) / 2), abs=1e-4)
+
+
+def test_the_loss_falls_without_end_as_the_answer_gets_right() -> None:
+    target = torch.randint(0, 3, (6, 6, 6))
+    right = torch.nn.functional.one_hot(target, 3).permute(3, 0, 1, 2)[None].float()
+    losses = [float(log_dice_bce(right * sure, target)) for sure in (0.0, 2.0, 6.0, 12.0)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < -8
+
+
+@pytest.mark.parametrize("architecture", ["dpn", "unet"])
+def test_gradients_in_mixed_precision_point_where_those_in_float32_do(architecture: Architecture) -> None:
+    """With channels_last_3d in memory they do not, in torch 2.13 on a CPU; networks train in contiguous memory."""
+    torch.manual_seed(0)
+    network = build(architecture, "lobules").eval()
+    image, target = torch.randn(1, 3, 32, 32, 32), torch.randint(0, 14, (32, 32, 32))
+    gradients = []
+    for mixed in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            logits = network(image)
+        log_dice_bce(logits, target).backward()  # type: ignore[no-untyped-call]
+        gradients.append(torch.cat([one.grad.flatten() for one in network.parameters() if one.grad is not None]))
+    assert not torch.equal(*gradients)
+    assert float(torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0)) > 0.9
+
+
+def config(library: Library, atlases: TrainingAtlases, **more: object) -> TrainingConfig:
+    """A few steps."""
+    settings = {"architecture": "dpn", "task": "lobules", "steps": 6, "checkpoint_every": 2, "validate_every": 4}
+    return TrainingConfig(library=library.path, atlases=atlases.folder, **(settings | more))  # type: ignore[arg-type]
+
+
+def weights(training: Training) -> torch.Tensor:
+    """All of them in a row."""
+    return torch.cat([one.detach().flatten() for one in training.averaged.module.parameters()])
+
+
+def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
+    library: Library, atlases: TrainingAtlases, tmp_path: Path
+) -> None:
+    settings, samples = config(library, atlases), Samples(library, atlases, "lobules")
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = Training(settings, samples, tmp_path / "whole")
+    for _ in whole.run():
+        pass
+    for stop in (2, 4):  # before and after the optimiser is exchanged
+        killed = Training(settings, samples, tmp_path / "killed")
+        for progress in killed.run():
+            if progress.step > stop:
+                break  # the checkpoint of this step is not written any more
+    again = Training(settings, samples, tmp_path / "killed")
+    assert 0 < again.step < settings.steps
+    for _ in again.run():
+        pass
+    assert torch.equal(weights(again), weights(whole))
+    fresh = Training(settings, samples, tmp_path)
+    assert not torch.equal(weights(fresh), weights(whole))
+
+
+def test_training_lowers_the_loss(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
+    settings = config(library, atlases, task="sides", steps=30, checkpoint_every=10)
+    losses = [progress.loss for progress in Training(settings, Samples(library, atlases, "sides"), tmp_path).run()]
+    assert losses[-1] < losses[0] - 0.2
+
+
+def test_the_command_writes_weights_card_and_log(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
+    settings = config(library, atlases, hold_out=("person-3",), hold_out_heads=("h2",)).model_dump(mode="json")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({name: value for name, value in settings.items() if value is not None}))
+    result = CliRunner().invoke(app, ["train", str(path), str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "step 6: loss" in result.output
+    card = read_card(tmp_path / "out/dpn-lobules.safetensors")
+    assert card.training["persons"] == ["person-1", "person-2"]
+    assert card.training["heads"] == ["h1"]
+    assert card.training["steps"] == 6
+    assert card.resolution_mm == 4.0
+    read_network(tmp_path / "out/dpn-lobules.safetensors")
+    with (tmp_path / "out/log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+    assert 0 <= float(rows[1]["dice"]) <= 1
+    assert list((tmp_path / "out/events").glob("events.out.tfevents.*"))
+
+
+def test_weights_of_an_earlier_training_are_a_start(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
+    first = train(config(library, atlases, steps=2), tmp_path / "first", lambda line: None)
+    (tmp_path / "second").mkdir()
+    settings = config(library, atlases, start=first, seed=2)
+    second = Training(settings, Samples(library, atlases, "lobules"), tmp_path / "second")
+    for name, value in read_network(first).state_dict().items():
+        assert torch.equal(second.network.state_dict()[name], value)
+
+
+def test_a_folder_of_another_training_is_refused(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
+    train(config(library, atlases, steps=2), tmp_path, lambda line: None)
+    assert (tmp_path / CHECKPOINT).exists()
+    with pytest.raises(SettingsError, match="found others for seed"):
+        train(config(library, atlases, steps=2, seed=2), tmp_path, lambda line: None)
+
+
+def test_whom_a_library_does_not_know_cannot_be_held_out(
+    library: Library, atlases: TrainingAtlases, tmp_path: Path
+) -> None:
+    with pytest.raises(LibraryError, match="expected nobody among its people"):
+        train(config(library, atlases, hold_out=("nobody",)), tmp_path, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("steps: 10\n", "`library`: Field required"),
+        ("library: a\natlases: b\narchitecture: dpm\ntask: sides\nsteps: 1\n", "`architecture`"),
+        ("library: a\natlases: b\narchitecture: dpn\ntask: sides\nsteps: 1\nstepz: 2\n", "`stepz`"),
+        (": [", "expected a YAML file"),
+    ],
+)
+def test_a_wrong_configuration_is_told_by_its_keys(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        read_config(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_paths_in_a_configuration_start_at_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("library: a.zarr\natlases: b\narchitecture: dpn\ntask: sides\nsteps: 1\n")
+    assert read_config(path).library == tmp_path / "a.zarr"
