@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cerebatch.evaluation.majority import majority
 from cerebatch.evaluation.overlap import mean_dice
 from cerebatch.fusion import warp_and_fuse
-from cerebatch.labels import N_CLASSES
 from cerebatch.library.similar import LeaveOut, most_similar
-from cerebatch.library.store import Library, open_library
+from cerebatch.library.store import open_library
 from cerebatch.library.subject_atlas import CASES, compared_region, register_cases
-from cerebatch.space import LabelMap
 from cerebatch.standardise import standardised
 
 COUNTS = (1, 3, 5, 10, CASES)
@@ -42,7 +41,7 @@ def scores(path: Path, index: int) -> dict[str, object]:
     fields = register_cases(image, images, region, library.resolution)
     row: dict[str, object] = {
         "case": library.names[index],
-        "affine_majority": mean_dice(_majority(library, left_out), truth),
+        "affine_majority": mean_dice(majority(library, left_out), truth),
     }
     target, moving = standardised(image, region), [standardised(other, region) for other in images]
     singles = [
@@ -56,15 +55,6 @@ def scores(path: Path, index: int) -> dict[str, object]:
             dseg, _ = warp_and_fuse(target, moving[:count], dsegs[:count], fields[:count], weight)
             row[f"N{count}_d{weight:g}"] = mean_dice(dseg, truth)
     return row
-
-
-def _majority(library: Library, left_out: LeaveOut) -> LabelMap:
-    """Most frequent label of all allowed cases as they lie in the box."""
-    votes = np.zeros((N_CLASSES, *library.grid.shape), dtype=np.uint8)
-    for k in left_out.candidates(library):
-        dseg = library.dseg(k)[None]
-        np.put_along_axis(votes, dseg, np.take_along_axis(votes, dseg, 0) + 1, 0)
-    return votes.argmax(axis=0).astype(np.uint8)
 
 
 def main() -> None:

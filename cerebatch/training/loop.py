@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cerebatch.networks.build import CLASSES, build
-from cerebatch.networks.memory import keep_memory
+from cerebatch.networks.memory import keep_memory, release_memory
 from cerebatch.networks.weights import read_state
 from cerebatch.training.config import TrainingConfig
 from cerebatch.training.loss import log_dice_bce
@@ -94,6 +94,7 @@ class Training:
                 due = last or self.step % self._config.validate_every == 0
                 yield Progress(self.step, float(np.mean(losses)), seconds, self._validate() if due else None)
                 self._save()
+                release_memory()
                 losses, began = [], time.perf_counter()
 
     def _one_step(self) -> float:

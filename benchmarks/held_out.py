@@ -1,0 +1,174 @@
+"""Networks on people they never saw: the test images through `prepare`, the atlas and the networks of each fold.
+
+    python benchmarks/test_images.py DATA TEST/plain --images-per-person 2
+    python benchmarks/test_images.py DATA TEST/erased --images-per-person 2 --erased
+    python benchmarks/held_out.py TEST LIB.zarr FOLDS --out TABLE.tsv
+
+FOLDS holds a folder of weights for each person, `FOLDS/subject-N/`, trained without this person (and without the heads
+of the test images). Each image goes the way of a scan: `prepare`, the atlas of 20 cases of other people in other
+heads, the networks. The truth is brought into the box by the affine that `prepare` found. Compared are
+
+    majority   most frequent label of all other people in other heads, as they lie in the box
+    atlas      the subject-specific atlas alone
+    blind      the networks on the same head with all borders inside the cerebellum erased, and its own atlas
+    full       the networks on T1w, T2w and atlas; further rows leave channels out or put the T1w in the T2w's place
+
+What was prepared is kept in TEST/work and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from cerebatch.evaluation.majority import majority
+from cerebatch.evaluation.overlap import dice, mean_dice
+from cerebatch.labelmaps import read_dseg
+from cerebatch.library.similar import LeaveOut
+from cerebatch.library.store import open_library
+from cerebatch.library.subject_atlas import make_atlas
+from cerebatch.networks.card import Architecture
+from cerebatch.networks.ensemble import Ensemble, load
+from cerebatch.space import LabelMap, Volume, cerebellum_box, inverse, resample_labels
+from cerebatch.stages.prepare import Prepared, prepare
+
+KINDS = ("plain", "erased")
+
+
+@dataclass(frozen=True)
+class TestImage:
+    """One simulated scan of a dataset."""
+
+    dataset: Path
+    subject: str
+
+    @property
+    def person(self) -> str:
+        """As the library names the map."""
+        return f"subject-{self.subject.removeprefix('sub-subject').partition('head')[0]}"
+
+    @property
+    def head(self) -> str:
+        """As the library names the head."""
+        return f"head-{self.subject.partition('head')[2]}"
+
+    @property
+    def work(self) -> Path:
+        """Where what was made of it is kept."""
+        return self.dataset.parent / "work" / self.dataset.name / self.subject
+
+    def volume(self, contrast: str) -> Volume:
+        """Prepared image in the box."""
+        return np.asarray(nib.load(self.work / f"{contrast}.nii.gz").dataobj, dtype=np.float32)
+
+    def truth(self, resolution: float) -> LabelMap:
+        """True labels in the box."""
+        folder = self.dataset / "derivatives/test-truth" / self.subject / "anat"
+        dseg, grid = read_dseg(folder / f"{self.subject}_seg-lobules_dseg.nii.gz")
+        native_from_mni = inverse(Prepared.read(self.work).affine)
+        return resample_labels(dseg, grid, cerebellum_box(resolution), native_from_mni)
+
+
+def main() -> None:
+    """Prepare, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tests", type=Path)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("folds", type=Path)
+    parser.add_argument("--only", nargs="*", help="people to score, e.g. subject-3")
+    parser.add_argument("--heads", nargs="*", help="heads to score, e.g. head-13")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    images = [
+        TestImage(options.tests / kind, folder.name)
+        for kind in KINDS
+        for folder in sorted((options.tests / kind).glob("sub-*"))
+    ]
+    images = [
+        one
+        for one in images
+        if (not options.only or one.person in options.only) and (not options.heads or one.head in options.heads)
+    ]
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        for name in pool.map(made_ready, images, [options.library] * len(images)):
+            print(f"ready: {name}", flush=True)
+    rows = [row for one in images if one.dataset.name == "plain" for row in scores(one, options.library, options.folds)]
+    table = pd.DataFrame(rows)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    print(f"{len(set(table['case']))} images; mean Dice over 24 structures by person, and of the whole cerebellum")
+    print(table.pivot_table(index="method", columns="person", values="dice", margins=True, sort=False).round(3))
+    print(table.groupby("method", sort=False)["whole"].mean().round(3).to_string())
+
+
+def made_ready(image: TestImage, library_path: Path) -> str:
+    """Prepare an image and make its atlas, where that was not done before."""
+    anat, work = image.dataset / image.subject / "anat", image.work
+    work.mkdir(parents=True, exist_ok=True)
+    library = open_library(library_path)
+    if not (work / "prepared.json").exists():
+        t1w, t2w = (anat / f"{image.subject}_{contrast}.nii.gz" for contrast in ("T1w", "T2w"))
+        prepare(t1w, work, t2w=t2w, resolution=library.resolution)
+    atlas = work / "atlas.npz"
+    if not atlas.exists():
+        leave_out = LeaveOut((image.person,), (image.head,))
+        made = make_atlas(image.volume("T1w"), library, leave_out=leave_out)
+        np.savez_compressed(atlas, dseg=made.dseg)
+    return f"{image.dataset.name} {image.subject}"
+
+
+def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[str, object]]:
+    """One row a method."""
+    library = open_library(library_path)
+    truth = image.truth(library.resolution)
+    erased = TestImage(image.dataset.with_name("erased"), image.subject)
+    with np.load(image.work / "atlas.npz") as file:
+        atlas: LabelMap = file["dseg"]
+    found: dict[str, LabelMap] = {"majority": majority(library, LeaveOut((image.person,), (image.head,))), "atlas": atlas}
+    folder = folds / image.person
+    architectures: tuple[Architecture, ...] = ("dpn", "unet")
+    there = [name for name in architectures if (folder / f"{name}-lobules.safetensors").exists()]
+    if there:
+        whole = load(folder)
+        for name in [*there, *(["ensemble"] if len(there) > 1 else [])]:
+            cascades = tuple(one for one in whole.cascades if name in (one.architecture, "ensemble"))
+            networks = Ensemble(cascades, whole.resolution)
+            found |= {f"{name} {what}": dseg for what, dseg in segmented(networks, image, erased, atlas)}
+    for method, dseg in found.items():
+        yield {
+            "case": image.subject,
+            "person": image.person,
+            "method": method,
+            "dice": mean_dice(dseg, truth),
+            "whole": dice(dseg > 0, truth > 0),
+        }
+
+
+def segmented(
+    networks: Ensemble, image: TestImage, erased: TestImage, atlas: LabelMap
+) -> Iterator[tuple[str, LabelMap]]:
+    """Name and labels of each way to ask the networks."""
+    t1w, t2w = image.volume("T1w"), image.volume("T2w")
+    with np.load(erased.work / "atlas.npz") as file:
+        blind_atlas: LabelMap = file["dseg"]
+    yield "full", networks.segment(t1w, t2w, atlas).dseg
+    yield "blind", networks.segment(erased.volume("T1w"), erased.volume("T2w"), blind_atlas).dseg
+    yield "T1w, atlas", networks.segment(t1w, None, atlas).dseg
+    yield "T1w, T2w", networks.segment(t1w, t2w).dseg
+    yield "T1w", networks.segment(t1w).dseg
+    yield "T1w twice, atlas", networks.segment(t1w, t1w, atlas).dseg
+    yield "T2w, atlas", networks.segment(t2w, None, atlas).dseg
+
+
+if __name__ == "__main__":
+    main()
