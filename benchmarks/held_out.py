@@ -134,7 +134,10 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
     erased = TestImage(image.dataset.with_name("erased"), image.subject)
     with np.load(image.work / "atlas.npz") as file:
         atlas: LabelMap = file["dseg"]
-    found: dict[str, LabelMap] = {"majority": majority(library, LeaveOut((image.person,), (image.head,))), "atlas": atlas}
+    found: dict[str, LabelMap] = {
+        "majority": majority(library, LeaveOut((image.person,), (image.head,))),
+        "atlas": atlas,
+    }
     folder = folds / image.person
     architectures: tuple[Architecture, ...] = ("dpn", "unet")
     there = [name for name in architectures if (folder / f"{name}-lobules.safetensors").exists()]

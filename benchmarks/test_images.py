@@ -12,6 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
+from cerebatch.evaluation.scanner import Protocol
 from cerebatch.evaluation.test_images import make_test_image, write_descriptions, write_test_image
 from cerebatch.files import require_empty
 
@@ -25,12 +26,17 @@ def main() -> None:
     parser.add_argument("--heads", default="13,14,15,16")
     parser.add_argument("--images-per-person", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--voxel-mm", type=float, default=1.0)
+    parser.add_argument("--slice-mm", type=float, help="thick slices along the third axis, and their distance")
+    parser.add_argument("--snr", type=float, default=30.0)
     parser.add_argument("--erased", action="store_true", help="without borders inside the cerebellum")
     options = parser.parse_args()
     require_empty(options.out)
     persons, heads = options.persons.split(","), [int(head) for head in options.heads.split(",")]
     if options.images_per_person > len(heads):
         parser.error(f"--images-per-person {options.images_per_person}: expected at most {len(heads)}, one a head")
+    edge = options.voxel_mm
+    protocol = Protocol((edge, edge, options.slice_mm or edge), options.slice_mm, options.snr)
     write_descriptions(options.out)
     for turn, person in enumerate(persons):
         for image in range(options.images_per_person):
@@ -41,6 +47,8 @@ def main() -> None:
                 options.data / "heads" / f"head-{head:02d}_dseg.nii.gz",
                 # From the names, so that no choice of people or heads changes an image.
                 seed=10_000 * options.seed + 100 * int(person) + head,
+                t1w=protocol,
+                t2w=protocol,
                 erased=options.erased,
             )
             write_test_image(made, options.out)

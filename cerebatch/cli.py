@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cerebatch.cli_evaluate import evaluate
 from cerebatch.cli_profile import profile_app
 from cerebatch.cli_run import run
 from cerebatch.cli_status import status
@@ -46,6 +47,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 app.command()(run)
 app.command()(train)
 app.command()(status)
+app.command()(evaluate)
 
 
 @app.command()

@@ -180,8 +180,8 @@ def write_test_image(made: TestImage, root: Path) -> Path:
         write_image(folder / f"{name}_{suffix}.nii.gz", stored, grid, "native")
         write_json(folder / f"{name}_{suffix}.json", {"Description": DESCRIPTION, "SkullStripped": False})
     case = Case(made.name, None, folder / f"{name}_T1w.nii.gz")
-    for segmentation, dseg in (("lobules", made.dseg), ("lobulesfolia", made.lobules)):
-        path = root / TRUTH / case.folder / output_name(case, "dseg", ".nii.gz", seg=segmentation)
+    for entities, dseg in (({}, made.dseg), ({"desc": "withfolia"}, made.lobules)):
+        path = root / TRUTH / case.folder / output_name(case, "dseg", ".nii.gz", seg="lobules", **entities)
         write_image(path, dseg, made.truth_grid, "native")
         write_label_table(path.with_name(path.name.replace(".nii.gz", ".tsv")))
     write_json(

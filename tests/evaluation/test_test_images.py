@@ -1,4 +1,4 @@
-"""The second simulator, on a made-up person; and on a real lobule map in a real head."""
+"""The second simulator, on a made-up person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import labels, space
@@ -100,7 +99,7 @@ def test_the_two_truths_differ_in_the_arbor_vitae_alone(made: TestImage) -> None
     np.testing.assert_array_equal(made.dseg > 0, made.lobules > 0)
 
 
-def test_an_image_does_not_tell_one_lobule_from_another(scene: Scene, quiet: TestImage) -> None:
+def test_an_image_does_not_tell_one_lobule_from_another(scene: Scene) -> None:
     """What is shown are materials, and each has one intensity wherever it lies."""
     assert set(np.unique(scene.inset)) == {0, FLUID + 1, GREY + 1, WHITE + 1}
     assert (scene.inset[(scene.lobules > 0) & (scene.dseg == scene.lobules) & ~np.isin(scene.dseg, (13, 26))]
@@ -114,7 +113,7 @@ def test_an_image_does_not_tell_one_lobule_from_another(scene: Scene, quiet: Tes
     np.testing.assert_allclose(sum(by_material), 1, atol=1e-4)
 
 
-def test_pure_grey_matter_is_as_bright_in_every_lobule(scene: Scene, quiet: TestImage) -> None:
+def test_pure_grey_matter_is_as_bright_in_every_lobule(scene: Scene) -> None:
     fine = Protocol(snr=float("inf"), bias=0.0, texture=0.0)
     grid = space.Grid((120, 96, 96), space.cerebellum_box(1.0).affine @ np.diag([1.0, 1, 1, 1]))
     signal = np.zeros(len(MATERIALS))
@@ -222,7 +221,7 @@ def test_the_scans_are_a_bids_dataset_with_their_truth(made: TestImage, tmp_path
     (case,) = cohort.cases
     assert case.t1w == path
     assert case.t2w is not None
-    for name, expected in (("lobules", made.dseg), ("lobulesfolia", made.lobules)):
+    for name, expected in (("lobules", made.dseg), ("lobules_desc-withfolia", made.lobules)):
         dseg, grid = read_dseg(tmp_path / TRUTH / "sub-one/anat" / f"sub-one_seg-{name}_dseg.nii.gz")
         np.testing.assert_array_equal(dseg, expected)
         np.testing.assert_allclose(grid.voxel_sizes_mm, 0.5)
@@ -241,21 +240,3 @@ def test_a_map_with_its_sides_exchanged_is_refused(lobules: Lobules, head: HeadM
     wrong = dataclasses.replace(lobules, dseg=labels.mirrored(lobules.dseg))
     with pytest.raises(StageError, match="maker-1 in round-07: expected a similarity"):
         make_scene(wrong, head)
-
-
-def test_a_real_map_keeps_its_shape_in_a_real_head(data: Path) -> None:
-    thick = Protocol(voxel_mm=(3.0, 3.0, 3.0))
-    path = data / "lobules/subject-3_dseg.nii.gz"
-    made = make_test_image(path, data / "heads/head-13_dseg.nii.gz", seed=1, t1w=thick, t2w=thick)
-    turn = made.t1w_from_map[:3, :3]
-    np.testing.assert_allclose(turn.T @ turn, made.figures["scale"] ** 2 * np.eye(3), atol=1e-9)
-    assert made.figures["dice"] > 0.8
-    assert made.figures["over_stem"] < 0.02
-    assert made.figures["outside_skull"] < 0.02
-    codes: NDArray[np.integer] = np.asanyarray(nib.load(path).dataobj)
-    expected = np.count_nonzero(np.isin(codes, [label.cobralab for label in labels.LABELS])) * 0.3**3
-    found = np.count_nonzero(made.lobules) * made.truth_grid.voxel_volume_mm3
-    assert found == pytest.approx(expected * made.figures["scale"] ** 3, rel=0.02)
-    white = np.isin(on(made.t1w_grid, made, made.dseg, np.eye(4)), (HALF, 2 * HALF))
-    cortex = (on(made.t1w_grid, made, made.dseg, np.eye(4)) > 0) & ~white
-    assert made.t1w[white].mean() > 1.1 * made.t1w[cortex].mean()

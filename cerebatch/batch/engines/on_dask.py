@@ -148,6 +148,8 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
+    from cerebatch.batch.engines.dask_spans import EXTENSIONS
+
     security = Security.temporary()
     keys = tls_files(folder)
     for path, text in zip(keys, (security.tls_ca_file, security.tls_client_cert, security.tls_client_key), strict=True):
@@ -157,7 +159,7 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
         dask.config.set(SETTINGS),
         LocalCluster(
             host=address, protocol="tls", security=security, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0", **options,
+            dashboard_address="127.0.0.1:0", scheduler_kwargs={"extensions": EXTENSIONS}, **options,
         ) as cluster,
         Client(cluster, security=security) as client,
     ):  # fmt: skip
