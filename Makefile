@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan clean
 
 install: $(VENV)/.installed
 
@@ -92,6 +92,28 @@ proof-cluster: install
 	test -d $(PROOF)/cluster/phantoms || $(BIN)/cerebatch simulate $(PROOF)/cluster/phantoms --people 60 --voxel-size 2
 	$(BIN)/python benchmarks/relay.py scaling $(PROOF)/cluster/phantoms \
 	  --labelled-case $(PROOF)/cluster/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
+
+# Most of a day on 2 cores; every training goes on where it was killed.
+proof-networks: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-networks: set CEREBATCH_DATA'; exit 2; }
+	test -d $(PROOF)/atlas/one.zarr -a ! -d $(PROOF)/atlas/one.zarr.fits || \
+	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
+	test -d $(PROOF)/networks/tests/plain || $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/plain
+	test -d $(PROOF)/networks/tests/erased || $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/erased --erased
+	$(BIN)/python benchmarks/train_folds.py $(PROOF)/atlas/one.zarr $(PROOF)/networks
+	$(BIN)/python benchmarks/held_out.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/held_out.tsv
+	$(BIN)/python benchmarks/perturbations.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/perturbations.tsv
+	$(BIN)/python benchmarks/ensemble.py $(PROOF)/networks/shipped
+
+# An hour or less on 2 cores. PCNtoolkit is measured where it is installed.
+proof-lifespan: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-lifespan: set CEREBATCH_DATA'; exit 2; }
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_speed.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_truth.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_compare.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_people.py '$(CEREBATCH_DATA)/volumes'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_sexes.py '$(CEREBATCH_DATA)/volumes'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_peers.py '$(CEREBATCH_DATA)/volumes'
 
 clean:
 	rm -rf $(VENV) build $(DEMO) $(PROOF)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cerebatch.cli_evaluate import evaluate
+from cerebatch.cli_lifespan import lifespan_app
 from cerebatch.cli_profile import profile_app
 from cerebatch.cli_run import run
 from cerebatch.cli_status import status
@@ -23,6 +24,7 @@ app = typer.Typer(
 library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
 app.add_typer(library_app, name="library")
 app.add_typer(profile_app, name="profile")
+app.add_typer(lifespan_app, name="lifespan")
 
 
 def main() -> None:

@@ -117,7 +117,13 @@ def run(
         with progress(len(jobs), list(jobs[0].needs()), console) as tell:
             left_out = {problem.name: problem.reason for problem in cohort.problems}
             for outcome in run_jobs(
-                jobs, place, out, tell, profile_name=profile, left_out=left_out, retry_failed=retry_failed,
+                jobs,
+                place,
+                out,
+                tell,
+                profile_name=profile,
+                left_out=left_out,
+                retry_failed=retry_failed,
                 warm_up=partial(load_networks, weights) if weights else None,
             ):
                 outcomes.append(outcome)

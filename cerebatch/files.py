@@ -37,27 +37,42 @@ def require_empty(folder: Path) -> None:
         )
 
 
-def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame, *, slope: float = 1.0) -> None:
+def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:
     """Write NIfTI-1 with sform and qform.
 
     Parameters
     ----------
     path : Path
         ``.nii`` or ``.nii.gz``.
-    voxels : (X, Y, Z) or (X, Y, Z, C) array
+    voxels : (X, Y, Z) array
         Stored in its own type.
     grid : Grid
     frame : {"native", "MNI"}
         Decides the codes of sform and qform: scanner or template.
-    slope : float
-        What a stored number is to be multiplied with.
     """
-    image = nib.Nifti1Image(voxels, grid.affine)
+    _save(nib.Nifti1Image(voxels, grid.affine), path, grid, frame)
+
+
+def write_shares(path: Path, shares: NDArray[np.floating], grid: Grid, frame: Frame) -> None:
+    """Write numbers between 0 and 1 as NIfTI-1, stored as bytes with the scale that they need.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``.
+    shares : (X, Y, Z, C) float
+    grid : Grid
+    frame : {"native", "MNI"}
+    """
+    image = nib.Nifti1Image(shares, grid.affine)
+    image.set_data_dtype(np.uint8)
+    _save(image, path, grid, frame)
+
+
+def _save(image: nib.Nifti1Image, path: Path, grid: Grid, frame: Frame) -> None:
     image.set_sform(grid.affine, _FORM_CODE[frame])
     image.set_qform(grid.affine, _FORM_CODE[frame])
     image.header.set_xyzt_units("mm")
-    if slope != 1.0:
-        image.header.set_slope_inter(slope)
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
 

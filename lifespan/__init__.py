@@ -1,1 +1,63 @@
-"""Curves of volume against age."""
+"""Curves of volume against age: tables of volumes in, models, z-scores and comparisons out.
+
+    from lifespan import fit, score
+    model = fit("volumes.tsv", model="spread+sites")
+    scores = score(model, "new.tsv")
+
+Volumes are cm3, ages years. Nothing here knows images.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lifespan.coefficients import coefficient_table
+    from lifespan.comparing import compare
+    from lifespan.errors import FitError, LifespanError, MismatchError, ModelFileError, TableError
+    from lifespan.fitting import fit
+    from lifespan.model import LifespanModel
+    from lifespan.model_file import load_model, save
+    from lifespan.plots.draw import plot
+    from lifespan.scoring import score, transfer
+    from lifespan.tables.read import Reading, read_table
+
+__all__ = [
+    "FitError",
+    "LifespanError",
+    "LifespanModel",
+    "MismatchError",
+    "ModelFileError",
+    "Reading",
+    "TableError",
+    "coefficient_table",
+    "compare",
+    "fit",
+    "load_model",
+    "plot",
+    "read_table",
+    "save",
+    "score",
+    "transfer",
+]
+
+_HOMES = {
+    "coefficients": ("coefficient_table",),
+    "comparing": ("compare",),
+    "errors": ("FitError", "LifespanError", "MismatchError", "ModelFileError", "TableError"),
+    "fitting": ("fit",),
+    "model": ("LifespanModel",),
+    "model_file": ("load_model", "save"),
+    "plots.draw": ("plot",),
+    "scoring": ("score", "transfer"),
+    "tables.read": ("Reading", "read_table"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load pandas and SciPy when something is first used, not at import."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

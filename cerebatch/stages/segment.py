@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
 from cerebatch.evaluation.overlap import dice_by_structure
-from cerebatch.files import write_image, write_json
+from cerebatch.files import write_image, write_json, write_shares
 from cerebatch.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, apply, cerebellum_box, resample_labels
@@ -80,8 +80,7 @@ def segment_by_networks(
             },
         )
         if probseg:
-            last = np.moveaxis(found.probabilities, 0, -1)
-            write_image(folder / "probseg.nii.gz", np.rint(255 * last).astype(np.uint8), box, "MNI", slope=1 / 255)
+            write_shares(folder / "probseg.nii.gz", np.moveaxis(found.probabilities, 0, -1), box, "MNI")
     return log.steps
 
 

@@ -28,6 +28,7 @@ _LAST_RATE = 0.05
 _AVERAGE = 0.99
 """Of the moving average of the weights, which is what is validated and kept: with one case a step they wander."""
 _SEED_OF_STEP = 1_000_003
+_RELEASE_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,14 @@ class Training:
         while self.step < self._config.steps:
             losses.append(self._one_step())
             self.step += 1
+            if self.step % _RELEASE_EVERY == 0:
+                release_memory()
             last = self.step == self._config.steps
             if last or self.step % self._config.checkpoint_every == 0:
                 seconds = (time.perf_counter() - began) / len(losses)
                 due = last or self.step % self._config.validate_every == 0
                 yield Progress(self.step, float(np.mean(losses)), seconds, self._validate() if due else None)
                 self._save()
-                release_memory()
                 losses, began = [], time.perf_counter()
 
     def _one_step(self) -> float:

@@ -40,6 +40,8 @@ _CONFIG = {
     "memory_monitor_refresh_ms": 0,
     # Nodes whose driver is gone end themselves after so long, not after 60 s.
     "gcs_rpc_server_reconnect_timeout_s": 20,
+    # Ray would start actors at 15, and on a busy node they would hardly run; their cores are counted.
+    "worker_niceness": 0,
 }
 _STOP_SECONDS = 10.0
 

@@ -1,0 +1,133 @@
+"""The trainings behind the model card, in order: halves, folds, the second architecture, and what is shipped.
+
+    python benchmarks/train_folds.py LIB.zarr OUT --processes 2
+
+No network of a fold ever sees its test person, nor the four heads of the test images. What two folds may share is
+trained once: a network of two people goes on in both folds whose test person is one of the other two. Networks that
+see two people have no atlas channel yet, and so begin by reading the image. Each training resumes where it was
+killed; what is finished is not done again.
+
+    OUT/half-1-2/   dpn, trained on subjects 1 and 2        OUT/folds/subject-3/   goes on with it, on 1, 2 and 5
+    OUT/half-3-5/   dpn, trained on subjects 3 and 5        OUT/folds/...          the other three
+    OUT/folds/subject-3/ also holds the U-net pair          OUT/shipped/           both pairs, on all four people
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from cerebatch.library.store import open_library
+from cerebatch.networks.card import Architecture, Task
+from cerebatch.training.atlases import TrainingAtlases
+from cerebatch.training.config import TrainingConfig
+from cerebatch.training.train import train
+
+PERSONS = ("subject-1", "subject-2", "subject-3", "subject-5")
+HALVES = (("subject-1", "subject-2"), ("subject-3", "subject-5"))
+TEST_HEADS = ("head-13", "head-14", "head-15", "head-16")
+ENSEMBLE_PERSON = "subject-3"
+"""Whose fold has both architectures; named before the first training."""
+
+TASKS: tuple[Task, ...] = ("sides", "lobules")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its folder below OUT and its settings."""
+
+    folder: str
+    architecture: Architecture
+    task: Task
+    steps: int
+    hold_out: tuple[str, ...]
+    heads: tuple[str, ...] = TEST_HEADS
+    start: str | None = None
+    learning_rate: float = 1e-3
+
+    @property
+    def name(self) -> str:
+        """Of the folder of the training itself."""
+        return f"{self.folder}/{self.architecture}-{self.task}"
+
+
+def half_of(person: str) -> tuple[str, ...]:
+    """The two people of the half without a person."""
+    return next(half for half in HALVES if person not in half)
+
+
+def half_folder(half: tuple[str, ...]) -> str:
+    """Where the networks of a half lie."""
+    return "half-" + "-".join(person.removeprefix("subject-") for person in half)
+
+
+def waves() -> Iterator[list[Run]]:
+    """Trainings that may run side by side, wave after wave."""
+    yield [
+        Run(half_folder(half), "dpn", task, steps, tuple(p for p in PERSONS if p not in half))
+        for task, steps in (("lobules", 1200), ("sides", 160))
+        for half in HALVES
+    ]  # type: ignore[arg-type]
+    yield [
+        Run(f"folds/{person}", "dpn", task, steps, (person,), start=half_folder(half_of(person)), learning_rate=5e-4)
+        for task, steps in (("lobules", 600), ("sides", 60))
+        for person in PERSONS
+    ]  # type: ignore[arg-type]
+    yield [
+        Run(f"folds/{ENSEMBLE_PERSON}", "unet", task, steps, (ENSEMBLE_PERSON,))
+        for task, steps in (("lobules", 1800), ("sides", 300))
+    ]  # type: ignore[arg-type]
+    yield [
+        Run("shipped", architecture, task, steps, (), (), f"folds/{ENSEMBLE_PERSON}", 5e-4)
+        for architecture in ("dpn", "unet")
+        for task, steps in (("lobules", 600), ("sides", 60))
+    ]  # type: ignore[arg-type]
+
+
+def done(out: Path, library: Path, run: Run) -> str:
+    """Run one training, or find that it was done."""
+    folder = out / run.name
+    weights = folder / f"{run.architecture}-{run.task}.safetensors"
+    if not weights.exists():
+        start = out / run.start / weights.name if run.start else None
+        config = TrainingConfig(
+            library=library,
+            atlases=out / "atlases",
+            architecture=run.architecture,
+            task=run.task,
+            steps=run.steps,
+            start=start,
+            hold_out=run.hold_out,
+            hold_out_heads=run.heads,
+            learning_rate=run.learning_rate,
+            validate_every=200,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "told.txt").open("a", buffering=1) as told:
+            train(config, folder, lambda line: print(line, file=told))
+    for path in (weights, weights.with_suffix(".json")):  # the pair of a folder lies together
+        (out / run.folder / path.name).write_bytes(path.read_bytes())
+    return run.name
+
+
+def main() -> None:
+    """Train all that is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("library", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--processes", type=int, default=2, help="trainings side by side, one thread each")
+    options = parser.parse_args()
+    for name in TrainingAtlases(open_library(options.library), options.out / "atlases").make(options.processes):
+        print(f"atlas of {name}", flush=True)
+    for wave in waves():
+        with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+            for name in pool.map(done, [options.out] * len(wave), [options.library] * len(wave), wave):
+                print(f"trained: {name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""`fit`: from a table of people to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lifespan.arrays import Bools, Floats
+from lifespan.choice import ModelChoice
+from lifespan.components import Rows
+from lifespan.counts import Counts
+from lifespan.curve import Curve
+from lifespan.errors import FitError
+from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measured
+from lifespan.model import Key, LifespanModel
+from lifespan.paper_fit import fit_paper
+from lifespan.people import GROUPS, NOT_STATED, People, groups_of
+from lifespan.tables.load import listed
+from lifespan.tables.read import Reading, read_table
+from lifespan.variant import fit_variant
+
+LEAST_PEOPLE = 20
+"""Fewer people of a group are not fitted."""
+
+
+def fit(
+    table: Path | str | pd.DataFrame | People,
+    *,
+    model: str | ModelChoice = "paper",
+    icv: str = "ratio",
+    one_visit: bool = False,
+    reading: Reading | None = None,
+) -> LifespanModel:
+    """Fit a curve to every structure, for all people, female and male.
+
+    Parameters
+    ----------
+    table : Path, str, DataFrame or People
+        See `lifespan.read_table`.
+    model : str or ModelChoice
+        Words of `lifespan.choice.WORDS` joined by +.
+    icv : str
+        "ratio": volumes and per cent of ICV; "power": volumes, and volumes at one ICV by a power law; "none": volumes.
+        Without intracranial volumes in the table only volumes are fitted, with a warning.
+    one_visit : bool
+        Of several visits of one person, take the earliest.
+    reading : Reading, optional
+
+    Returns
+    -------
+    model : LifespanModel
+
+    Raises
+    ------
+    TableError
+        The table cannot be used.
+    FitError
+        It can, but not for this model: visits, sites, too few people, one age.
+    ValueError
+        Unknown words in `model` or `icv`.
+    """
+    choice = ModelChoice.parse(model) if isinstance(model, str) else model
+    if icv not in ICV_CHOICES:
+        raise ValueError(f"icv {icv!r}: expected one of {', '.join(ICV_CHOICES)}.")
+    people = read_table(table, reading)
+    if one_visit:
+        people = earliest_visits(people)
+    _refuse(people, choice)
+    warnings = list(people.warnings)
+    if people.tool == NOT_STATED:
+        warnings.append("nothing tells which tool made the volumes; --tool keeps the model from tables of another one")
+    measures = ICV_CHOICES[icv]
+    if not people.has_icv and icv != "none":
+        warnings.append("there are no intracranial volumes: only absolute volumes are fitted")
+        measures = ICV_CHOICES["none"]
+    reference = float(np.exp(np.nanmean(np.log(people.icv_cm3)))) if POWER in measures else None
+    curves: dict[Key, Curve] = {}
+    for groups in _fitted_together(people, choice, warnings):
+        for measure in measures:
+            for curve in _curves(people, measure, groups, choice, reference, warnings):
+                curves[curve.structure, measure, curve.group] = curve
+    if not curves:
+        raise FitError(
+            people.source,
+            expected=f"at least {LEAST_PEOPLE} people",
+            found=str(_persons(people, "all")),
+            do="Curves of fewer would tell chance.",
+        )
+    counts = Counts.of(people)
+    order = {name: k for k, name in enumerate(people.structures)}
+    ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
+    return LifespanModel(
+        ordered,
+        choice,
+        people.tool,
+        people.icv_method,
+        people.source,
+        counts,
+        reference,
+        people.totals,
+        (*warnings, *counts.warnings()),
+    )
+
+
+def earliest_visits(people: People) -> People:
+    """One row a person: the youngest."""
+    order = np.lexsort([people.age, np.array(people.texts("participant_id"))])
+    ids = np.array(people.texts("participant_id"))[order]
+    first = np.append(True, ids[1:] != ids[:-1])
+    return people.take(np.sort(order[first]))
+
+
+def fitted_rows(people: People, structure: str, measure: str, group: str) -> Bools:
+    """(n,) the rows of a table that a curve is fitted to: of the group, with a volume and, where needed, an ICV."""
+    known = people.in_group(group) & np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64))
+    return np.asarray(known & np.isfinite(people.icv_cm3)) if measure in (PERCENT, POWER) else known
+
+
+def _refuse(people: People, choice: ModelChoice) -> None:
+    ids = people.texts("participant_id")
+    several = sorted({name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1})
+    if several and not choice.visits:
+        raise FitError(
+            people.source,
+            expected="one visit of each person",
+            found=f"several of {len(several)} people: {listed(several)}",
+            do="Add visits to --model, or take the earliest with --one-visit.",
+        )
+    if float(people.age.min()) == float(people.age.max()):
+        found = f"{people.age[0]:g} years in every row"
+        raise FitError(people.source, expected="people of several ages", found=found, do="Give a table over life.")
+    if not choice.sites:
+        return
+    sites = people.texts("site")
+    unknown = [row for row, site in zip(people.texts("row"), sites, strict=True) if not site]
+    if unknown or len(set(sites)) < 2:
+        raise FitError(
+            people.source,
+            expected="a column site with at least two sites, filled in every row",
+            found=f"none in {listed(unknown)}" if unknown else f"{len(set(sites))} site",
+            do="Fill it, or leave sites out of --model.",
+        )
+    if choice.visits:
+        places: dict[str, set[str]] = {}
+        for name, site in zip(ids, sites, strict=True):
+            places.setdefault(name, set()).add(site)
+        moved = [f"{name} ({', '.join(sorted(where))})" for name, where in places.items() if len(where) > 1]
+        if moved:
+            raise FitError(
+                people.source,
+                expected="all visits of a person at one site",
+                found=f"{len(moved)} people at several: {listed(moved)}",
+                do="Keep the visits of one site of each of them.",
+            )
+
+
+def _fitted_together(people: People, choice: ModelChoice, warnings: list[str]) -> list[tuple[str, ...]]:
+    """Groups with enough people: women and men together where they share sites, else each by itself."""
+    counts = {group: _persons(people, group) for group in GROUPS}
+    for group, count in counts.items():
+        if count < LEAST_PEOPLE and group != "all":
+            warnings.append(f"{group}: {count} people are too few to fit; at least {LEAST_PEOPLE} are needed")
+    enough = [group for group in GROUPS if counts[group] >= LEAST_PEOPLE]
+    sexes = tuple(group for group in enough if group != "all")
+    if choice.sites and len(sexes) == 2:
+        return [("all",), sexes]
+    return [(group,) for group in enough]
+
+
+def _curves(
+    people: People,
+    measure: str,
+    groups: tuple[str, ...],
+    choice: ModelChoice,
+    reference: float | None,
+    warnings: list[str],
+) -> Iterator[Curve]:
+    """Curves of some groups and one measure; structures with the same missing values go together."""
+    together: dict[bytes, list[str]] = {}
+    for name in people.structures:
+        known = np.logical_or.reduce([fitted_rows(people, name, measure, group) for group in groups])
+        together.setdefault(known.tobytes(), []).append(name)
+    for mask, names in together.items():
+        members = people.take(np.frombuffer(mask, dtype=np.bool_))
+        told = f"{' and '.join(groups)}, {measure}"
+        counts = [_persons(members, group) for group in groups]
+        if min(counts) < LEAST_PEOPLE:
+            warnings.append(f"{told}: {min(counts)} people with {listed(names)} are too few to fit")
+        elif any(np.ptp(members.age[members.in_group(group)]) == 0 for group in groups):
+            warnings.append(f"{told}: all people with {listed(names)} have the same age; not fitted")
+        else:
+            yield from _fit_names(members, names, measure, groups, choice, reference)
+
+
+def _persons(people: People, group: str) -> int:
+    """How many people of a group there are, however many visits they have."""
+    return int(people.frame["participant_id"][people.in_group(group)].nunique())
+
+
+def _fit_names(
+    people: People,
+    names: list[str],
+    measure: str,
+    groups: tuple[str, ...],
+    choice: ModelChoice,
+    reference: float | None,
+) -> Iterator[Curve]:
+    volumes = people.volumes[names].to_numpy(dtype=np.float64)
+    same = [name for name, spread in zip(names, np.ptp(volumes, axis=0), strict=True) if spread == 0]
+    if same:
+        found = f"one value in every row of {listed(same)}"
+        raise FitError(people.source, expected="volumes that differ", found=found, do="Take these structures out.")
+    exponents: list[float | None] = [None] * len(names)
+    if measure == POWER:
+        female: Floats = people.in_group("female").astype(np.float64)
+        exponents = [icv_exponent(people.age, column, people.icv_cm3, female) for column in volumes.T]
+    columns = [
+        measured(measure, column, people.icv_cm3, exponent, reference)
+        for column, exponent in zip(volumes.T, exponents, strict=True)
+    ]
+    if choice.is_paper:
+        fitted = [[curve] for curve in fit_paper(names, measure, groups[0], people.age, np.column_stack(columns))]
+    else:
+        rows, site_names = _rows(people, groups, choice)
+        fitted = [
+            fit_variant(name, measure, groups, column, rows, site_names, choice)
+            for name, column in zip(names, columns, strict=True)
+        ]
+    for curves, exponent in zip(fitted, exponents, strict=True):
+        for curve in curves:
+            yield replace(curve, icv_exponent=exponent)
+
+
+def _rows(people: People, groups: tuple[str, ...], choice: ModelChoice) -> tuple[Rows, tuple[str, ...]]:
+    """Rows for a variant, and the names of the sites."""
+    part = np.zeros(len(people), dtype=np.intp)
+    for k, group in enumerate(groups):
+        part[people.in_group(group)] = k
+    ids = people.texts("participant_id")
+    persons = groups_of(ids)[0] if choice.visits and len(set(ids)) < len(ids) else None
+    sites, names = groups_of(people.texts("site")) if choice.sites else (None, ())
+    return Rows(people.age, part, persons, sites), names

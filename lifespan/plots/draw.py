@@ -1,0 +1,65 @@
+"""`plot`: every picture of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lifespan.model import LifespanModel
+from lifespan.people import People
+from lifespan.plots.html import html_page
+from lifespan.plots.page import draw_page
+from lifespan.plots.panels import panels
+from lifespan.scoring import check_fits
+from lifespan.tables.read import Reading, read_table
+
+
+def plot(
+    model: LifespanModel,
+    folder: Path | str,
+    table: Path | str | pd.DataFrame | People | None = None,
+    *,
+    structures: Sequence[str] | None = None,
+    reading: Reading | None = None,
+) -> list[Path]:
+    """Draw curves, bounds and people: a PNG and an SVG for each measure, and one interactive HTML file.
+
+    Parameters
+    ----------
+    model : LifespanModel
+    folder : Path or str
+        Made if it is not there.
+    table : Path, str, DataFrame or People, optional
+        People to draw as dots.
+    structures : sequence of str, optional
+        By default all that are no sums of others.
+    reading : Reading, optional
+
+    Returns
+    -------
+    paths : list of Path
+
+    Raises
+    ------
+    TableError
+        The table cannot be used, or the model was not fitted for it.
+    ValueError
+        A structure that the model has not.
+    """
+    unknown = sorted(set(structures or ()) - set(model.structures))
+    if unknown:
+        raise ValueError(f"structures {', '.join(unknown)}: expected some of {', '.join(model.structures)}.")
+    people = None if table is None else check_fits(model, read_table(table, reading))
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {measure: panels(model, people, measure, structures) for measure in model.measures}
+    paths = []
+    for measure, found in shown.items():
+        files = [folder / f"lifespan_{measure}{suffix}" for suffix in (".png", ".svg")]
+        draw_page(model, found, measure, files)
+        paths += files
+    page = folder / "lifespan.html"
+    page.write_text(html_page(model, shown), encoding="utf-8")
+    return [*paths, page]

@@ -1,0 +1,1 @@
+"""Tables as tools write them: one file a format, one for the checks."""
