@@ -1,0 +1,189 @@
+"""What the networks make of the same head once more: mirrored, rescanned, and with one lobule smaller.
+
+    python benchmarks/robustness.py mirror WEIGHTS SCAN.nii.gz ...
+    python benchmarks/robustness.py rescan WEIGHTS SCAN.nii.gz ... --times 10 --reliability hnu_deepceres_volumes.csv
+    python benchmarks/robustness.py shrink WEIGHTS SCAN.nii.gz ...
+
+`mirror` exchanges left and right in the file, `rescan` turns and moves the head, resamples, adds noise and bias (these
+are simulated rescans, DeepCERES's figures beside them are real ones), `shrink` makes one lobule smaller by a local
+deformation of the prepared scan and compares the measured with the true change, and with what its neighbours lose or
+gain. No atlas: what is tested is the networks. Each file goes through `prepare`; work lies in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cerebatch.evaluation.overlap import dice_by_structure, mean_dice
+from cerebatch.labels import LABELS, STRUCTURES, mirrored
+from cerebatch.networks.ensemble import Ensemble, load
+from cerebatch.space import LabelMap, Volume
+from cerebatch.stages.prepare import Prepared, prepare
+
+SHRINKS = (0.95, 0.9, 0.8)
+_FALLOFF_MM = 4.0
+
+
+def segmented(networks: Ensemble, scan: Path) -> tuple[LabelMap, Volume, float]:
+    """Labels in the box, prepared T1w, and voxel volume in cm3 of the head."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(scan, Path(folder), resolution=networks.resolution)
+        t1w = np.asarray(nib.load(f"{folder}/T1w.nii.gz").dataobj, dtype=np.float32)
+        determinant = float(np.linalg.det(Prepared.read(Path(folder)).affine[:3, :3]))
+    return networks.segment(t1w).dseg, t1w, networks.resolution**3 / determinant / 1000
+
+
+def mirror(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -> None:
+    """Dice of the labels of a mirrored scan, mirrored back, with those of the scan."""
+    del options
+    for scan in scans:
+        image = nib.load(scan)
+        with tempfile.TemporaryDirectory() as folder:
+            turned = Path(folder) / "mirrored_T1w.nii.gz"
+            across = int(np.argmax(np.abs(image.affine[0, :3])))
+            nib.save(nib.Nifti1Image(np.flip(np.asarray(image.dataobj), across), image.affine), turned)
+            there, back = segmented(networks, scan)[0], segmented(networks, turned)[0]
+        again = mirrored(back[::-1])
+        least = np.nanmin(dice_by_structure(again, there))
+        print(f"{scan.name}: mean Dice {mean_dice(again, there):.3f}, least {least:.3f}")
+
+
+def rescan(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -> None:
+    """Coefficient of variation of each structure over simulated rescans."""
+    generator = np.random.default_rng(1)
+    rows = []
+    for scan in scans:
+        image = nib.load(scan)
+        for turn in range(options.times):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "rescan_T1w.nii.gz"
+                nib.save(_rescanned(image, generator), path)
+                dseg, _, voxel_cm3 = segmented(networks, path)
+            counts = np.bincount(dseg.ravel(), minlength=len(LABELS) + 1)[1:] * voxel_cm3
+            rows.append(
+                {"scan": scan.name, "turn": turn, **dict(zip((one.name for one in LABELS), counts, strict=True))}
+            )
+            print(f"{scan.name} {turn}: {counts.sum():.1f} cm3", flush=True)
+    volumes = pd.DataFrame(rows).set_index(["scan", "turn"])
+    found = _variation(_as_theirs(volumes), "scan")
+    real = pd.Series(dtype=float)
+    if options.reliability is not None:
+        theirs = pd.read_csv(options.reliability).set_index("ID")
+        real = _variation(theirs[list(found.index)], "ID")
+    print("structure\tCV %, simulated\tDeepCERES, real rescans\tratio")
+    for name, value in found.items():
+        print(f"{name}\t{value:.2f}\t{real.get(name, np.nan):.2f}\t{value / real.get(name, np.nan):.2f}")
+
+
+def shrink(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -> None:
+    """Measured against true change of one lobule at a time, and what its neighbours change."""
+    del options
+    rows = []
+    for scan in scans:
+        dseg, t1w, _ = segmented(networks, scan)
+        before = np.bincount(dseg.ravel(), minlength=len(LABELS) + 1).astype(float)
+        for label in LABELS:
+            if label.structure == STRUCTURES[-1] or before[label.index] == 0:
+                continue
+            for share in SHRINKS:
+                small, smaller = _shrunk(t1w, dseg, label.index, share, networks.resolution)
+                true = np.bincount(smaller.ravel(), minlength=len(LABELS) + 1)[label.index] / before[label.index] - 1
+                after = np.bincount(networks.segment(small).dseg.ravel(), minlength=len(LABELS) + 1)
+                lost = before[label.index] * -true
+                others = np.abs(np.delete(after - before, [0, label.index])).sum()
+                measured = after[label.index] / before[label.index] - 1
+                rows.append(
+                    {"structure": label.structure, "true": true, "measured": measured, "leakage": others / lost}
+                )
+    table = pd.DataFrame(rows)
+    print("structure\tslope\tleakage into others")
+    for structure, group in table.groupby("structure", sort=False):
+        slope = float((group["true"] * group["measured"]).sum() / (group["true"] ** 2).sum())
+        print(f"{structure}\t{slope:.2f}\t{group['leakage'].median():.2f}")
+    slope = float((table["true"] * table["measured"]).sum() / (table["true"] ** 2).sum())
+    print(f"all\t{slope:.2f}\t{table['leakage'].median():.2f}")
+
+
+def _rescanned(image: nib.Nifti1Image, generator: np.random.Generator) -> nib.Nifti1Image:
+    """The head turned by up to 5 degrees and moved by up to 5 mm, on the same grid, with 2% noise and 10% bias."""
+    voxels = np.asarray(image.dataobj, dtype=np.float32)
+    edge = np.array(image.header.get_zooms()[:3])
+    angles = np.deg2rad(generator.uniform(-5, 5, 3))
+    turn = np.eye(3)
+    for axis, angle in enumerate(angles):
+        one, other = (k for k in range(3) if k != axis)
+        step = np.eye(3)
+        step[one, one] = step[other, other] = np.cos(angle)
+        step[one, other], step[other, one] = -np.sin(angle), np.sin(angle)
+        turn = turn @ step
+    matrix = np.diag(1 / edge) @ turn @ np.diag(edge)
+    centre = (np.array(voxels.shape) - 1) / 2
+    offset = centre - matrix @ centre + generator.uniform(-5, 5, 3) / edge
+    moved = ndimage.affine_transform(voxels, matrix, offset, order=3)
+    field = generator.normal(0, 0.1, (3, 3, 3))
+    zoom = np.array(voxels.shape) / 3
+    bias = ndimage.zoom(field, zoom, order=1, grid_mode=True, mode="nearest")
+    noise = 0.02 * np.percentile(voxels[voxels > 0], 95)
+    real, imaginary = (generator.normal(0, noise, voxels.shape) for _ in range(2))
+    seen = np.hypot(np.maximum(moved, 0) * np.exp(bias) + real, imaginary) * (moved > 0)
+    return nib.Nifti1Image(seen.astype(np.float32), image.affine)
+
+
+def _shrunk(t1w: Volume, dseg: LabelMap, code: int, share: float, voxel_mm: float) -> tuple[Volume, LabelMap]:
+    """Image and labels with one structure drawn together around its centroid; the pull fades within 4 mm."""
+    inside = dseg == code
+    centre = np.array(ndimage.center_of_mass(inside))
+    away_mm = ndimage.distance_transform_edt(~inside, sampling=voxel_mm)
+    pull = np.clip(1 - away_mm / _FALLOFF_MM, 0, 1) * (share ** (-1 / 3) - 1)
+    index = np.indices(t1w.shape, dtype=np.float64)
+    places = index + (index - centre[:, None, None, None]) * pull
+    image: Volume = ndimage.map_coordinates(t1w, places, order=3, mode="nearest").astype(np.float32)
+    labels: NDArray[np.uint8] = ndimage.map_coordinates(dseg, places, order=0)
+    return image, labels
+
+
+def _as_theirs(volumes: pd.DataFrame) -> pd.DataFrame:
+    """Columns as the published tables of DeepCERES have them: I-V together, no white matter."""
+    found = {}
+    for side in ("left", "right"):
+        own = {one.structure: one.name for one in LABELS if one.side == side}
+        together = [own.pop(structure) for structure in ("I-II", "III", "IV", "V")]
+        own.pop("White matter")
+        found[f"{side.capitalize()}.I.V"] = volumes[together].sum(axis=1)
+        for structure, name in own.items():
+            found[f"{side.capitalize()}.{structure.replace(' ', '.')}"] = volumes[name]
+    return pd.DataFrame(found)
+
+
+def _variation(volumes: pd.DataFrame, person: str) -> pd.Series:
+    """Coefficient of variation within a person in %, mean over persons."""
+    groups = volumes.groupby(person)
+    return 100 * (groups.std() / groups.mean()).mean()
+
+
+def main() -> None:
+    """Measure and print."""
+    kinds: dict[str, Callable[[Ensemble, list[Path], argparse.Namespace], None]] = {
+        "mirror": mirror, "rescan": rescan, "shrink": shrink,
+    }  # fmt: skip
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("scans", type=Path, nargs="+")
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--reliability", type=Path, help="DeepCERES volumes of people scanned ten times")
+    options = parser.parse_args()
+    kinds[options.kind](load(options.weights), options.scans, options)
+
+
+if __name__ == "__main__":
+    main()
