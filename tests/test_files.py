@@ -64,7 +64,8 @@ class TestImages:
     @one_folder_for_all_examples
     def test_a_reader_of_the_qform_sees_the_same_grid(self, tmp_path: Path, affine: Affine) -> None:
         write_image(tmp_path / "x.nii", np.zeros((2, 2, 2), dtype=np.uint8), Grid((2, 2, 2), affine), "native")
-        np.testing.assert_allclose(nib.load(tmp_path / "x.nii").get_qform(), affine, atol=1e-3)
+        # The format keeps three parts of a quaternion in float32; near half a turn the fourth has few digits left.
+        np.testing.assert_allclose(nib.load(tmp_path / "x.nii").get_qform(), affine, atol=8e-3)
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
     def test_voxels_are_stored_in_their_own_type_without_scaling(self, tmp_path: Path, dtype: Any) -> None:

@@ -22,8 +22,8 @@ def shipped_weights(resolution: float) -> Path:
     folder = Path(str(resources.files("cerebatch.networks"))) / "weights" / f"{resolution:g}mm"
     if not any(folder.glob("*.safetensors")):
         raise SettingsError(
-            f"cerebatch brings no weights for {resolution:g} mm. Run with --weights FOLDER of networks that you trained, "
-            "with --method atlas --library LIB, or with --labelled-case CASE."
+            f"cerebatch brings no weights for {resolution:g} mm. Run with --weights FOLDER of networks that you "
+            "trained, with --method atlas --library LIB, or with --labelled-case CASE."
         )
     return folder
 
