@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from cerebatch.evaluation.overlap import dice_by_structure, mean_dice
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
@@ -117,14 +118,7 @@ def _rescanned(image: nib.Nifti1Image, generator: np.random.Generator) -> nib.Ni
     """The head turned by up to 5 degrees and moved by up to 5 mm, on the same grid, with 2% noise and 10% bias."""
     voxels = np.asarray(image.dataobj, dtype=np.float32)
     edge = np.array(image.header.get_zooms()[:3])
-    angles = np.deg2rad(generator.uniform(-5, 5, 3))
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        one, other = (k for k in range(3) if k != axis)
-        step = np.eye(3)
-        step[one, one] = step[other, other] = np.cos(angle)
-        step[one, other], step[other, one] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
+    turn = Rotation.from_euler("xyz", generator.uniform(-5, 5, 3), degrees=True).as_matrix()
     matrix = np.diag(1 / edge) @ turn @ np.diag(edge)
     centre = (np.array(voxels.shape) - 1) / 2
     offset = centre - matrix @ centre + generator.uniform(-5, 5, 3) / edge

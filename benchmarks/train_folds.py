@@ -15,8 +15,7 @@ killed; what is finished is not done again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,7 +32,7 @@ TEST_HEADS = ("head-13", "head-14", "head-15", "head-16")
 ENSEMBLE_PERSON = "subject-3"
 """Whose fold has both architectures; named before the first training."""
 
-TASKS: tuple[Task, ...] = ("sides", "lobules")
+ARCHITECTURES: tuple[Architecture, ...] = ("dpn", "unet")
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,15 @@ class Run:
         """Of the folder of the training itself."""
         return f"{self.folder}/{self.architecture}-{self.task}"
 
+    @property
+    def weights(self) -> str:
+        """File name of what it trains."""
+        return f"{self.architecture}-{self.task}.safetensors"
+
+    def may_begin(self, out: Path) -> bool:
+        """Whether the networks that it begins from are there."""
+        return self.start is None or (out / self.start / self.weights).exists()
+
 
 def half_of(person: str) -> tuple[str, ...]:
     """The two people of the half without a person."""
@@ -65,35 +73,39 @@ def half_folder(half: tuple[str, ...]) -> str:
     return "half-" + "-".join(person.removeprefix("subject-") for person in half)
 
 
-def waves() -> Iterator[list[Run]]:
-    """Trainings that may run side by side, wave after wave."""
-    yield [
+def runs() -> list[Run]:
+    """All trainings, the first wanted first; each waits for the one that it begins from."""
+    half = [
         Run(half_folder(half), "dpn", task, steps, tuple(p for p in PERSONS if p not in half))
-        for task, steps in (("lobules", 1200), ("sides", 160))
+        for task, steps in _steps(1200, 160)
         for half in HALVES
-    ]  # type: ignore[arg-type]
-    yield [
+    ]
+    second = [
+        Run(f"folds/{ENSEMBLE_PERSON}", "unet", task, steps, (ENSEMBLE_PERSON,)) for task, steps in _steps(1800, 300)
+    ]
+    first = [
         Run(f"folds/{person}", "dpn", task, steps, (person,), start=half_folder(half_of(person)), learning_rate=5e-4)
-        for task, steps in (("lobules", 600), ("sides", 60))
-        for person in PERSONS
-    ]  # type: ignore[arg-type]
-    yield [
-        Run(f"folds/{ENSEMBLE_PERSON}", "unet", task, steps, (ENSEMBLE_PERSON,))
-        for task, steps in (("lobules", 1800), ("sides", 300))
-    ]  # type: ignore[arg-type]
-    yield [
+        for person in sorted(PERSONS, key=lambda person: person != ENSEMBLE_PERSON)
+        for task, steps in _steps(600, 60)
+    ]
+    shipped = [
         Run("shipped", architecture, task, steps, (), (), f"folds/{ENSEMBLE_PERSON}", 5e-4)
-        for architecture in ("dpn", "unet")
-        for task, steps in (("lobules", 600), ("sides", 60))
-    ]  # type: ignore[arg-type]
+        for architecture in ARCHITECTURES
+        for task, steps in _steps(600, 60)
+    ]
+    return [*half, *second, *first[:2], *shipped, *first[2:]]
+
+
+def _steps(lobules: int, sides: int) -> tuple[tuple[Task, int], tuple[Task, int]]:
+    return ("lobules", lobules), ("sides", sides)
 
 
 def done(out: Path, library: Path, run: Run) -> str:
     """Run one training, or find that it was done."""
     folder = out / run.name
-    weights = folder / f"{run.architecture}-{run.task}.safetensors"
+    weights = folder / run.weights
     if not weights.exists():
-        start = out / run.start / weights.name if run.start else None
+        start = out / run.start / run.weights if run.start else None
         config = TrainingConfig(
             library=library,
             atlases=out / "atlases",
@@ -123,10 +135,15 @@ def main() -> None:
     options = parser.parse_args()
     for name in TrainingAtlases(open_library(options.library), options.out / "atlases").make(options.processes):
         print(f"atlas of {name}", flush=True)
-    for wave in waves():
-        with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            for name in pool.map(done, [options.out] * len(wave), [options.library] * len(wave), wave):
-                print(f"trained: {name}", flush=True)
+    waiting, at_work = runs(), dict[Future[str], Run]()
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        while waiting or at_work:
+            for run in [run for run in waiting if run.may_begin(options.out)][: options.processes - len(at_work)]:
+                waiting.remove(run)
+                at_work[pool.submit(done, options.out, options.library, run)] = run
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                print(f"trained: {future.result()}", flush=True)
+                del at_work[future]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from cerebatch.errors import LabelMapError
 from cerebatch.evaluation.pose import Pose, Shape, find_pose
 from cerebatch.labelmaps import map_name, read_codes
 from cerebatch.library.arbor import CORES, grow
+from cerebatch.library.head import read_head_codes
 from cerebatch.library.tissues import TISSUE_OF_CODE, TISSUES
 from cerebatch.morphology import closed
 from cerebatch.space import Grid, LabelMap, resample_labels
@@ -28,7 +29,6 @@ CLOSING_MM = 2.0
 
 _CORE_SMOOTHING_MM = 1.0
 _PEDUNCLE_MM = 14.0
-_LEAST_CEREBELLUM_CM3 = 50.0
 _PADDING_MM = 4.0
 
 _LEFT, _RIGHT, _HEAD_WHITE = (7, 8), (46, 47), (7, 46)
@@ -151,17 +151,8 @@ def read_head_map(path: Path) -> HeadMap:
     LabelMapError
         Unknown codes, or no cerebellum.
     """
-    codes, grid = read_codes(path)
-    unknown = sorted({int(code) for code in np.unique(codes)} - set(TISSUE_OF_CODE))
+    codes, grid = read_head_codes(path)
     cerebellum = np.isin(codes, (*_LEFT, *_RIGHT))
-    volume_cm3 = float(cerebellum.sum() * grid.voxel_volume_mm3 / 1000)
-    if unknown or volume_cm3 < _LEAST_CEREBELLUM_CM3:
-        raise LabelMapError(
-            path,
-            expected=f"FreeSurfer codes with a cerebellum (7, 8, 46, 47) of {_LEAST_CEREBELLUM_CM3:.0f} cm3 or more",
-            found=f"a cerebellum of {volume_cm3:.0f} cm3, unknown codes {unknown[:10]}",
-            do="Give whole-head label maps such as SynthSeg's training label maps.",
-        )
     table = np.zeros(int(codes.max()) + 1, dtype=np.uint8)
     for code, tissue in TISSUE_OF_CODE.items():
         if code < table.size:

@@ -70,6 +70,23 @@ def read_head(path: Path, *, seed: int = 1) -> Head:
     RegistrationError
         Its rendering did not come to lie on the template.
     """
+    codes, grid = read_head_codes(path)
+    tissues = _translated(codes, TISSUE_OF_CODE)
+    image = rendered({name: (tissues == k).astype(np.float32) for k, name in enumerate(TISSUES)}, "T1w")
+    registration = register_to_template(image, grid, seed=seed)
+    regions = _translated(codes, _REGION_OF_CODE)
+    surroundings = _emptied(tissues, regions, grid)
+    return Head(map_name(path), path.name, surroundings, regions, grid, registration.mni_from_native)
+
+
+def read_head_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
+    """Read a head map as it is and check that it is one.
+
+    Raises
+    ------
+    LabelMapError
+        Unknown codes, or no cerebellum.
+    """
     codes, grid = read_codes(path)
     unknown = sorted({int(code) for code in np.unique(codes)} - set(TISSUE_OF_CODE))
     cerebellum = np.isin(codes, (7, 8, 46, 47))
@@ -81,12 +98,7 @@ def read_head(path: Path, *, seed: int = 1) -> Head:
             found=f"a cerebellum of {volume_cm3:.0f} cm3, unknown codes {unknown[:10]}",
             do="Give whole-head label maps such as SynthSeg's training label maps.",
         )
-    tissues = _translated(codes, TISSUE_OF_CODE)
-    image = rendered({name: (tissues == k).astype(np.float32) for k, name in enumerate(TISSUES)}, "T1w")
-    registration = register_to_template(image, grid, seed=seed)
-    regions = _translated(codes, _REGION_OF_CODE)
-    surroundings = _emptied(tissues, regions, grid)
-    return Head(map_name(path), path.name, surroundings, regions, grid, registration.mni_from_native)
+    return codes, grid
 
 
 def _emptied(tissues: LabelMap, regions: LabelMap, grid: Grid) -> LabelMap:

@@ -58,3 +58,8 @@ def parameters_of(network: nn.Module) -> int:
 def device_of(network: nn.Module) -> torch.device:
     """Where a network's weights lie."""
     return next(network.parameters()).device
+
+
+def named_device(name: str) -> torch.device:
+    """A device by its name; "auto" is a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

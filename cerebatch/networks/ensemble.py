@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cerebatch.evaluation.overlap import dice_by_structure
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
+from cerebatch.networks.blocks import named_device
 from cerebatch.networks.cascade import Cascade, Channels, Precision
 from cerebatch.networks.folder import read_cards
 from cerebatch.networks.inputs import brain_region, image_channel
@@ -115,7 +115,7 @@ def load(folder: Path, device: str = "auto") -> Ensemble:
     WeightsError
         The weights cannot be used.
     """
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    where = named_device(device)
     cards = read_cards(folder)
     networks = [read_network(folder / f"{card.stem}.safetensors").to(where) for card in cards]
     cascades = tuple(

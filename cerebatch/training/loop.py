@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from cerebatch.networks.blocks import named_device
 from cerebatch.networks.build import CLASSES, build
 from cerebatch.networks.memory import keep_memory, release_memory
 from cerebatch.networks.weights import read_state
@@ -68,7 +69,7 @@ class Training:
         keep_memory()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self._device = device(config.device)
+        self._device = named_device(config.device)
         self.network = build(config.architecture, config.task).to(self._device)
         if config.start is not None:
             self.network.load_state_dict(read_state(config.start))
@@ -170,18 +171,8 @@ class Training:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
-def device(name: str) -> torch.device:
-    """A device by its name; "auto" is a GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
 def _dice(found: Tensor, truth: Tensor, classes: int) -> NDArray[np.float64]:
     sizes = torch.bincount(found.ravel(), minlength=classes) + torch.bincount(truth.ravel(), minlength=classes)
     common = torch.bincount(truth[found == truth], minlength=classes)
     scores: NDArray[np.float64] = (2.0 * common / sizes).numpy().astype(np.float64)
     return scores[1:]
-
-
-def parameters(network: nn.Module) -> dict[str, Tensor]:
-    """Weights of a network by their names, on the CPU."""
-    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
