@@ -1,9 +1,13 @@
-"""The atlas on prepared real scans: volumes beside the maps', pieces, agreement with SUIT, pictures.
+"""Labels of real scans, by atlas or networks: sizes, pieces, SUIT, fissures, volumes of people measured elsewhere.
 
     python benchmarks/real_scans.py RUN_DIR LIB.zarr --suit ATLAS_DIR --out TABLE.tsv
 
-RUN_DIR is the output of `cerebatch run`. With --freesurfer SUBJECT=DSEG.nii.gz the cerebellum of
-that scan (codes 7, 8, 46, 47) is compared, closed by 2 mm and raw.
+RUN_DIR is the output of `cerebatch run` at 1 mm. With --freesurfer SUBJECT=DSEG.nii.gz the cerebellum of
+that scan (codes 7, 8, 46, 47) is compared, closed by 2 mm and raw. With --adults SUBJECT ... --hnu VOLUMES.csv the
+mean volumes of these scans stand beside those that DeepCERES found in other adults.
+
+SUIT, Dice of the 20 merged lobules: where the method tells it, with white matter of the folia counted with its
+lobule; and for any method `SUIT_cortex`, where only voxels count that it calls a lobule.
 """
 
 from __future__ import annotations
@@ -11,15 +15,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from cerebatch.evaluation.fissures import fissure_contrast
 from cerebatch.evaluation.overlap import dice, hausdorff95_mm, largest_piece_share
+from cerebatch.evaluation.published import as_published
 from cerebatch.labelmaps import read_codes, read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.library.place import agreement, suit_on_box
 from cerebatch.library.store import open_library
-from cerebatch.library.suit import merge_cobralab
+from cerebatch.library.suit import WHITE_MATTER, merge_cobralab
 from cerebatch.morphology import closed
 from cerebatch.space import cerebellum_box
 
@@ -33,6 +40,8 @@ def main() -> None:
     parser.add_argument("library", type=Path)
     parser.add_argument("--suit", type=Path, required=True)
     parser.add_argument("--freesurfer", action="append", default=[], metavar="SUBJECT=DSEG")
+    parser.add_argument("--adults", nargs="*", default=[], metavar="SUBJECT")
+    parser.add_argument("--hnu", type=Path, help="volumes that DeepCERES found in the HNU people")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
 
@@ -56,21 +65,53 @@ def main() -> None:
                 print(f"size: {where}, the maps have {low[label.index]:.2f} to {high[label.index]:.2f}")
             if volume and (piece := largest_piece_share(mask)) < 0.9:
                 print(f"pieces: {where}, largest piece {piece:.2f}")
-        with_folia, _ = read_dseg(path.with_name(path.name.replace("_res-1_", "_res-1_desc-withfolia_")))
-        found = agreement(merge_cobralab(with_folia), suit, box)
-        row["SUIT"] = float(np.mean([value for key, value in found.items() if key != "cerebellum"]))
-        row["SUIT_cerebellum"] = found["cerebellum"]
+        with_folia = path.with_name(path.name.replace("_res-1_", "_res-1_desc-withfolia_"))
+        merged = merge_cobralab(dseg)
+        if with_folia.exists():
+            row["SUIT"] = lobules(agreement(merge_cobralab(read_dseg(with_folia)[0]), suit, box))
+        cortex = (merged > 0) & (merged != WHITE_MATTER) & (suit > 0)
+        row["SUIT_cortex"] = lobules(agreement(merged * cortex, suit * cortex, box))
+        row["SUIT_cerebellum"] = agreement(merged, suit, box)["cerebellum"]
+        t1w = nib.load(path.with_name(path.name.replace("_seg-lobules_res-1_dseg", "_res-1_desc-preproc_T1w")))
+        row["fissures"] = fissure_contrast(np.asarray(t1w.dataobj, dtype=np.float32), dseg, 1.0)
         rows.append(row)
-    table = pd.DataFrame(rows)
-    print(table[["scan", "SUIT", "SUIT_cerebellum"]].round(3).to_string(index=False))
+    table = pd.DataFrame(rows).set_index("scan")
+    print(table.drop(columns=[label.name for label in LABELS]).round(3).to_string())
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+        table.to_csv(options.out, sep="\t", float_format="%.4f")
+    if options.hnu is not None:
+        print(beside_hnu(options.run, options.adults, options.hnu).round(2).to_string())
     for pair in options.freesurfer:
         name, path = pair.split("=", 1)
         (ours,) = options.run.glob(f"sub-{name}/**/anat/sub-{name}*_seg-lobules_dseg.nii.gz")
         if "space-" not in ours.name:
             compare(name, ours, Path(path))
+
+
+def lobules(found: dict[str, float]) -> float:
+    """Mean Dice of the merged lobules."""
+    return float(np.mean([value for key, value in found.items() if key != "cerebellum"]))
+
+
+def beside_hnu(run: Path, adults: list[str], theirs: Path) -> pd.DataFrame:
+    """Mean and SD of each structure's volume, cm3 of the head: of our adults, and of people that DeepCERES measured."""
+    rows = []
+    for subject in adults:
+        (path,) = run.glob(f"sub-{subject}/**/anat/sub-{subject}*_seg-lobules_volumes.tsv")
+        table = pd.read_csv(path, sep="\t").set_index(["structure", "side"])["volume_cm3"]
+        rows.append({label.name: table[label.structure, label.side] for label in LABELS})
+    ours = as_published(pd.DataFrame(rows))
+    other = pd.read_csv(theirs)
+    people = other.groupby("ID")[list(ours.columns)].mean()
+    found = pd.DataFrame({"ours": ours.mean(), "SD": ours.std(), "HNU": people.mean(), "SD of HNU": people.std()})
+    found.loc["all"] = [
+        ours.sum(axis=1).mean(),
+        ours.sum(axis=1).std(),
+        people.sum(axis=1).mean(),
+        people.sum(axis=1).std(),
+    ]
+    return found.assign(ratio=found["ours"] / found["HNU"])
 
 
 def volume_range(path: Path) -> tuple[dict[int, float], dict[int, float]]:

@@ -25,6 +25,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cerebatch.evaluation.overlap import dice_by_structure, mean_dice
+from cerebatch.evaluation.published import as_published
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
 from cerebatch.networks.ensemble import Ensemble, load
 from cerebatch.space import LabelMap, Volume
@@ -75,7 +76,7 @@ def rescan(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
             )
             print(f"{scan.name} {turn}: {counts.sum():.1f} cm3", flush=True)
     volumes = pd.DataFrame(rows).set_index(["scan", "turn"])
-    found = _variation(_as_theirs(volumes), "scan")
+    found = _variation(as_published(volumes), "scan")
     real = pd.Series(dtype=float)
     if options.reliability is not None:
         theirs = pd.read_csv(options.reliability).set_index("ID")
@@ -143,19 +144,6 @@ def _shrunk(t1w: Volume, dseg: LabelMap, code: int, share: float, voxel_mm: floa
     image: Volume = ndimage.map_coordinates(t1w, places, order=3, mode="nearest").astype(np.float32)
     labels: NDArray[np.uint8] = ndimage.map_coordinates(dseg, places, order=0)
     return image, labels
-
-
-def _as_theirs(volumes: pd.DataFrame) -> pd.DataFrame:
-    """Columns as the published tables of DeepCERES have them: I-V together, no white matter."""
-    found = {}
-    for side in ("left", "right"):
-        own = {one.structure: one.name for one in LABELS if one.side == side}
-        together = [own.pop(structure) for structure in ("I-II", "III", "IV", "V")]
-        own.pop("White matter")
-        found[f"{side.capitalize()}.I.V"] = volumes[together].sum(axis=1)
-        for structure, name in own.items():
-            found[f"{side.capitalize()}.{structure.replace(' ', '.')}"] = volumes[name]
-    return pd.DataFrame(found)
 
 
 def _variation(volumes: pd.DataFrame, person: str) -> pd.Series:
