@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_scans import RAS, SHAPE, head, saved
 
 from cerebatch.scan import Scan, read_scan
 
-RAS = np.array([[3.0, 0, 0, -54], [0, 3, 0, -60], [0, 0, 3, -57], [0, 0, 0, 1]])
-SHAPE = (36, 40, 38)
 ORIENTATIONS = [
     np.column_stack([axes, flips])
     for axes in itertools.permutations(range(3))
@@ -24,31 +23,11 @@ ORIENTATIONS = [
 ]
 
 
-def head(shape: tuple[int, ...] = SHAPE, dtype: Any = np.int16) -> Any:
-    """Noise everywhere: no background of one value, as in a raw scan."""
-    return np.random.default_rng(1).integers(1, 900, shape).astype(dtype)
-
-
 def ball(volume_cm3: float, shape: tuple[int, int, int] = (90, 90, 90), edge_mm: float = 3.0) -> Any:
     """A bright ball in the middle of zeros."""
     radius = (volume_cm3 * 1000 * 3 / (4 * np.pi)) ** (1 / 3) / edge_mm
     squares = sum((axis - (n - 1) / 2) ** 2 for axis, n in zip(np.ogrid[tuple(map(slice, shape))], shape, strict=True))
     return np.where(squares < radius**2, head(shape), 0).astype(np.int16)
-
-
-def saved(path: Path, array: Any, affine: Any = RAS, *, qform: Any = None, **header: Any) -> Path:
-    """Write a NIfTI-1 with an sform (and a qform if given), then overwrite header fields as they stand in the file."""
-    image = nib.Nifti1Image(array, affine)
-    image.set_sform(affine, 1)
-    image.set_qform(qform, 0 if qform is None else 1)
-    image.to_filename(path)
-    if header:
-        content = bytearray(path.read_bytes())
-        fields = nib.Nifti1Header(bytes(content[:348]), check=False)
-        for field, value in header.items():
-            fields[field] = value
-        path.write_bytes(fields.binaryblock + content[348:])
-    return path
 
 
 def warning(scan: Scan, about: str) -> str:

@@ -10,81 +10,35 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cloudpickle
 import numpy as np
 import psutil
 import pytest
+import ray_running
+from ray_running import THREADS, Running, failure, prepare, wait_for
 
 from cerebatch.batch.advance import Call, Progress
-from cerebatch.batch.engines import on_ray, ray_head
-from cerebatch.batch.engines.base import CANCELLED, EngineFailure, Result
-from cerebatch.batch.engines.on_ray import Actors, RayEngine, RayJobs
-from cerebatch.batch.engines.ray_actor import Ready
-from cerebatch.batch.engines.ray_handle import ActorLostError, ActorUnfitError
-from cerebatch.batch.events import Event
+from cerebatch.batch.engines import ray_head
+from cerebatch.batch.engines.base import CANCELLED
+from cerebatch.batch.engines.on_ray import RayJobs
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.records import HANG, KILLED, LOST, FileStamp, read_record
 from cerebatch.steps import Step
 
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+for module in (sys.modules[__name__], ray_running):
+    cloudpickle.register_pickle_by_value(module)
 
 pytestmark = pytest.mark.slow
 
 
-THREADS = 2
 ADDRESS = "127.0.0.1"
 TEMPORARY, FOLDERS = Path("/tmp"), "cerebatch-ray-*"
 SETTINGS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_USAGE_STATS_ENABLED", "PYTHONBREAKPOINT")
-
-
-class Running:
-    """An engine with what it told, and the folder of its run."""
-
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.folder, self.events = folder, list[Event]()
-        self.warm_ups = folder / "warm-ups"
-        path = self.warm_ups
-
-        def warm_up() -> None:
-            with path.open("a") as stream:
-                stream.write(f"{os.getpid()}\n")
-
-        actors = more.pop("actors", Actors(1, threads=THREADS))
-        self.engine = RayEngine(actors, folder, self.events.append, warm_up=warm_up, **more)
-
-    def submit(self, call: Call) -> Callable[[], Result]:
-        """Hand in a call; returns what waits for its result."""
-        ended, results = threading.Event(), list[Result]()
-
-        def done(result: Result) -> None:
-            results.append(result)
-            ended.set()
-
-        self.engine.submit(call, done)
-
-        def wait() -> Result:
-            assert ended.wait(60)
-            (result,) = results
-            return result
-
-        return wait
-
-    def run(self, call: Call) -> Result:
-        """What comes of a call."""
-        return self.submit(call)()
-
-    def actor(self) -> int:
-        """Process id of the newest actor."""
-        return int(self.warm_ups.read_text().split()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -96,25 +50,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert dict(os.environ) == before
     yield made
     made.engine.close()
-
-
-def wait_for(happened: Callable[[], bool], *, seconds: float) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def prepare(job: Job, **limits: Any) -> Call:
-    """Ask for the first stage."""
-    return Call(job, "prepare", replace(job.needs()["prepare"], **limits))
-
-
-def failure(result: Result) -> EngineFailure:
-    """The result, which is a failure of the place."""
-    assert isinstance(result, EngineFailure)
-    return result
 
 
 def ray_processes() -> list[psutil.Process]:
@@ -417,117 +352,11 @@ def test_nodes_of_jobs_offer_places_and_a_lost_node_loses_its_call(
         wait_for(lambda: asked[-1].jobs == 0, seconds=10)
 
 
-class PretendedHead:
-    """A head that starts nothing."""
-
-    address, token = "192.0.2.1:6379", Path("token")
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.options = options
-
-    def watch(self, pid: int) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-
-class PretendedActor:
-    """An actor that starts and runs as it is told to, one word for each."""
-
-    fate: ClassVar[deque[str]]
-
-    def __init__(self, actors: Actors, warm_up: Any) -> None:
-        self.word = self.fate.popleft() if self.fate else "ready"
-
-    def wait(self, go_on: Callable[[], bool]) -> Ready | None:
-        match self.word:
-            case "unfit":
-                raise ActorUnfitError("ValueError: no weights")
-            case "lost":
-                raise ActorLostError("it ended while it started")
-            case "pending":
-                while go_on():
-                    time.sleep(0.01)
-                return None
-        return Ready(0, "node-1", "CPU")
-
-    def ping(self) -> None:
-        pass
-
-    def run(self, call: Call, tell: Any, go_on: Any) -> Result:
-        if self.word == "loses":
-            return EngineFailure(call.job.name, call.stage, LOST, "the node went away")
-        return Progress(call.job.name, ran=call.stage)
-
-    def kill(self) -> None:
-        pass
-
-
-@pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Makes engines without Ray, whose actors fare one after the other as the words say."""
-    made: list[Running] = []
-
-    def make(*fate: str, **more: Any) -> Running:
-        monkeypatch.setattr(PretendedActor, "fate", deque(fate), raising=False)
-        made.append(Running(tmp_path, **more))
-        return made[-1]
-
-    monkeypatch.setattr(on_ray, "RayHead", PretendedHead)
-    monkeypatch.setattr(on_ray, "ActorHandle", PretendedActor)
-    yield make
-    for one in made:
-        one.engine.close()
-
-
-def test_an_actor_that_cannot_start_answers_all_calls_with_the_reason(pretended: Any, make_jobs: Any) -> None:
-    running = pretended("unfit")
-    first, second = make_jobs(2)
-    assert failure(running.run(prepare(first))).message == "no actor can start: ValueError: no weights"
-    assert failure(running.run(prepare(second))).kind == LOST
-    assert running.engine.slots == 1  # else the driver would wait for an actor for ever
-
-
-def test_five_actors_lost_in_a_row_are_the_last(pretended: Any, make_jobs: Any) -> None:
-    running = pretended(*["lost", "loses"] * 5)
-    told = [failure(running.run(prepare(job))).message for job in make_jobs(4)]
-    assert told[:2] == ["the node went away"] * 2
-    assert all(words.startswith("no actor is tried again: 5 were lost in a row") for words in told[2:])
-
-
-def test_a_success_makes_up_for_lost_actors(pretended: Any, make_jobs: Any) -> None:
-    running = pretended(*["lost"] * 4, "ready")
-    assert all(isinstance(running.run(prepare(job)), Progress) for job in make_jobs(3))
-
-
-def test_jobs_are_asked_for_as_calls_come_and_given_back_when_none_do(pretended: Any) -> None:
-    asked: list[RayJobs] = []
-
-    def last_is(number: int) -> bool:
-        return [jobs.jobs for jobs in asked][-1:] == [number]
-
-    running = pretended(*["pending"] * 8, start_jobs=asked.append, idle_minutes=0.01, actors=Actors(8, per_job=2))
-    for waiting, number in ((1, 1), (3, 2), (2, 2), (100, 4), (0, 0), (1, 1)):
-        running.engine.want(waiting)
-        wait_for(partial(last_is, number), seconds=5)
-    assert [jobs.jobs for jobs in asked] == [1, 2, 4, 0, 1]
-
-
 def test_an_address_of_another_machine_is_told_at_once(make_jobs: Any, tmp_path: Path) -> None:
     running = Running(tmp_path, address="203.0.113.5")  # of a network for documentation
     (job,) = make_jobs(1)
     with contextlib.closing(running.engine):
         assert "expected an IP address of this machine, found 203.0.113.5" in failure(running.run(prepare(job))).message
-
-
-def test_jobs_that_cannot_be_submitted_are_told(pretended: Any, make_jobs: Any) -> None:
-    def refuse(jobs: RayJobs) -> None:
-        raise OSError("sbatch: no such partition")
-
-    running = pretended("pending", start_jobs=refuse)
-    (job,) = make_jobs(1)
-    assert "sbatch: no such partition" in failure(running.run(prepare(job))).message
 
 
 def own_address() -> str:
