@@ -12,8 +12,46 @@ from cerebatch.networks.card import Architecture, Task
 Count = Annotated[int, Field(ge=1)]
 
 
-class TrainingConfig(BaseModel):
-    """Settings of a training; unknown keys are refused.
+class LoopConfig(BaseModel):
+    """How any network is trained; unknown keys are refused.
+
+    Attributes
+    ----------
+    steps : int
+        One sample each.
+    seed : int
+    start : Path or None
+        Weights to begin with, of the same network.
+    optimizer : {"adam, then adamax", "adamax"}
+        The first: Adam for two thirds of the steps (2000 of 3000 epochs in the paper), Adamax for the rest.
+    learning_rate : float
+        At first; it falls to a twentieth along a cosine.
+    mixed_precision : bool
+        bfloat16 where it is safe.
+    validate_every, checkpoint_every : int
+        Steps.
+    threads : int
+        On a CPU.
+    device : str
+        "auto": a GPU where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Count
+    seed: int = Field(default=1, ge=0)
+    start: Path | None = None
+    optimizer: Literal["adam, then adamax", "adamax"] = "adam, then adamax"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    mixed_precision: bool = True
+    validate_every: Count = 250
+    checkpoint_every: Count = 50
+    threads: Count = 1
+    device: str = "auto"
+
+
+class TrainingConfig(LoopConfig):
+    """Settings of the training of a network of the ensemble.
 
     Attributes
     ----------
@@ -24,46 +62,17 @@ class TrainingConfig(BaseModel):
     architecture : {"dpn", "unet"}
     task : {"sides", "lobules"}
         Which network of the cascade.
-    steps : int
-        One case each.
-    seed : int
-    start : Path or None
-        Weights to begin with, of the same architecture and task.
     hold_out : tuple of str
         People that the network never sees, in cases nor in atlases; with more than one there are no atlases.
     hold_out_heads : tuple of str
         Heads that are kept for validation.
-    optimizer : {"adam, then adamax", "adamax"}
-        The first: Adam for two thirds of the steps (2000 of 3000 epochs in the paper), Adamax for the rest.
-    learning_rate : float
-        At first; it falls to a twentieth along a cosine.
-    mixed_precision : bool
-        bfloat16 where it is safe.
-    validate_every, checkpoint_every : int
-        Steps.
     validation_cases : int
-    threads : int
-        On a CPU.
-    device : str
-        "auto": a GPU where there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     library: Path
     atlases: Path
     architecture: Architecture
     task: Task
-    steps: Count
-    seed: int = Field(default=1, ge=0)
-    start: Path | None = None
     hold_out: tuple[str, ...] = ()
     hold_out_heads: tuple[str, ...] = ()
-    optimizer: Literal["adam, then adamax", "adamax"] = "adam, then adamax"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    mixed_precision: bool = True
-    validate_every: Count = 250
-    checkpoint_every: Count = 50
     validation_cases: Count = 4
-    threads: Count = 1
-    device: str = "auto"

@@ -9,12 +9,9 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from cerebatch.labels import STRUCTURES
-from cerebatch.networks.card import Task
 from cerebatch.training.loop import Progress
 
 CSV_NAME = "log.csv"
-_CLASSES: dict[Task, tuple[str, ...]] = {"sides": ("left", "right"), "lobules": STRUCTURES}
 
 
 class TrainingLog:
@@ -23,28 +20,29 @@ class TrainingLog:
     Parameters
     ----------
     folder : Path
-    task : {"sides", "lobules"}
+    figures : tuple of str
+        Names of what is checked.
     """
 
-    def __init__(self, folder: Path, task: Task) -> None:
-        self._names = _CLASSES[task]
+    def __init__(self, folder: Path, figures: tuple[str, ...]) -> None:
+        self._names = figures
         path = folder / CSV_NAME
         is_new = not path.exists()
         self._file = path.open("a", newline="")
         self._rows = csv.writer(self._file)
         if is_new:
-            self._rows.writerow(["step", "loss", "seconds_a_step", "dice", *(f"dice_{name}" for name in self._names)])
+            self._rows.writerow(["step", "loss", "seconds_a_step", "mean", *self._names])
         self._events = SummaryWriter(str(folder / "events"))
 
     def add(self, progress: Progress) -> None:
         """Add a line."""
-        dice = [] if progress.dice is None else [float(progress.dice.mean()), *progress.dice.tolist()]
-        figures = [f"{value:.4f}" for value in dice]
-        self._rows.writerow([progress.step, f"{progress.loss:.4f}", f"{progress.seconds:.2f}", *figures])
+        found = [] if progress.figures is None else [float(progress.figures.mean()), *progress.figures.tolist()]
+        told = [f"{value:.4f}" for value in found]
+        self._rows.writerow([progress.step, f"{progress.loss:.4f}", f"{progress.seconds:.2f}", *told])
         self._file.flush()
         self._events.add_scalar("loss", progress.loss, progress.step)
-        for name, value in zip(("mean", *self._names), dice, strict=False):
-            self._events.add_scalar(f"dice/{name}", value, progress.step)
+        for name, value in zip(("mean", *self._names), found, strict=False):
+            self._events.add_scalar(f"check/{name}", value, progress.step)
 
     def __enter__(self) -> Self:
         return self

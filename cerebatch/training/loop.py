@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from cerebatch.networks.blocks import named_device
-from cerebatch.networks.build import CLASSES, build
 from cerebatch.networks.memory import keep_memory, release_memory
 from cerebatch.networks.weights import read_state
-from cerebatch.training.config import TrainingConfig
-from cerebatch.training.loss import log_dice_bce
-from cerebatch.training.samples import Samples
+from cerebatch.training.config import LoopConfig
+from cerebatch.training.lesson import Forward, Lesson
 
 CHECKPOINT = "checkpoint.pt"
 _ADAM_SHARE = 2 / 3
@@ -43,14 +41,14 @@ class Progress:
         Mean since the last one.
     seconds : float
         A step, since the last one.
-    dice : (K,) float or None
-        Of each class but the background on the validation cases, where they were looked at.
+    figures : (K,) float or None
+        What the lesson's check found, where the validation cases were looked at.
     """
 
     step: int
     loss: float
     seconds: float
-    dice: NDArray[np.float64] | None = None
+    figures: NDArray[np.float64] | None = None
 
 
 class Training:
@@ -58,19 +56,19 @@ class Training:
 
     Parameters
     ----------
-    config : TrainingConfig
-    samples : Samples
+    config : LoopConfig
+    lesson : Lesson
     folder : Path
         Gets the checkpoint; one that is there is gone on with.
     """
 
-    def __init__(self, config: TrainingConfig, samples: Samples, folder: Path) -> None:
-        self._config, self._samples, self._folder = config, samples, folder
+    def __init__(self, config: LoopConfig, lesson: Lesson, folder: Path) -> None:
+        self._config, self._lesson, self._folder = config, lesson, folder
         keep_memory()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self._device = named_device(config.device)
-        self.network = build(config.architecture, config.task).to(self._device)
+        self.network = lesson.network().to(self._device)
         if config.start is not None:
             self.network.load_state_dict(read_state(config.start))
         self.averaged = torch.optim.swa_utils.AveragedModel(
@@ -105,11 +103,8 @@ class Training:
             self._optimizer = self._make_optimizer()
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
-        sample = self._samples.draw(self._config.seed * _SEED_OF_STEP + self.step)
         self.network.train()
-        with self._precision():
-            logits = self.network(sample.image.to(self._device))
-        loss = log_dice_bce(logits, sample.target.to(self._device))
+        loss = self._lesson.loss(self._forward(self.network), self._config.seed * _SEED_OF_STEP + self.step)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -117,17 +112,16 @@ class Training:
         return float(loss.detach())
 
     def _validate(self) -> NDArray[np.float64]:
-        """Mean Dice of each class but the background over the first validation cases of different heads."""
-        network = self.averaged.module.eval()
-        chosen = self._samples.validation[:: max(1, len(self._samples.validation) // self._config.validation_cases)]
-        scores = []
         with torch.inference_mode():
-            for index in chosen[: self._config.validation_cases]:
-                sample = self._samples.canonical(index)
-                with self._precision():
-                    found = network(sample.image.to(self._device)).argmax(dim=1)[0].cpu()
-                scores.append(_dice(found, sample.target, CLASSES[self._config.task]))
-        return np.nanmean(scores, axis=0) if scores else np.full(CLASSES[self._config.task] - 1, np.nan)
+            return self._lesson.check(self._forward(self.averaged.module.eval()))
+
+    def _forward(self, network: nn.Module) -> Forward:
+        def forward(image: Tensor) -> Tensor:
+            with self._precision():
+                answer: Tensor = network(image.to(self._device))
+            return answer
+
+        return forward
 
     def _precision(self) -> AbstractContextManager[Any]:
         if not self._config.mixed_precision:
@@ -169,10 +163,3 @@ class Training:
         self._optimizer = self._make_optimizer()
         self.step = before
         self._optimizer.load_state_dict(state["optimizer"])
-
-
-def _dice(found: Tensor, truth: Tensor, classes: int) -> NDArray[np.float64]:
-    sizes = torch.bincount(found.ravel(), minlength=classes) + torch.bincount(truth.ravel(), minlength=classes)
-    common = torch.bincount(truth[found == truth], minlength=classes)
-    scores: NDArray[np.float64] = (2.0 * common / sizes).numpy().astype(np.float64)
-    return scores[1:]

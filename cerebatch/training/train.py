@@ -16,6 +16,7 @@ from cerebatch.networks.card import Card, read_card
 from cerebatch.networks.weights import write_weights
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
+from cerebatch.training.lesson import SegmentationLesson
 from cerebatch.training.log import TrainingLog
 from cerebatch.training.loop import CHECKPOINT, Training
 from cerebatch.training.samples import Samples
@@ -77,11 +78,12 @@ def train(config: TrainingConfig, folder: Path, tell: Callable[[str], None]) -> 
     for name in atlases.make(config.threads):
         tell(f"atlas of {name}")
     samples = Samples(library, atlases, config.task, hold_out=config.hold_out, hold_out_heads=config.hold_out_heads)
-    training = Training(config, samples, folder)
-    with TrainingLog(folder, config.task) as log:
+    lesson = SegmentationLesson(samples, config.architecture, config.task, config.validation_cases)
+    training = Training(config, lesson, folder)
+    with TrainingLog(folder, lesson.figures) as log:
         for progress in training.run():
             log.add(progress)
-            dice = "" if progress.dice is None else f", Dice {progress.dice.mean():.3f}"
+            dice = "" if progress.figures is None else f", Dice {progress.figures.mean():.3f}"
             tell(f"step {progress.step}: loss {progress.loss:.3f}, {progress.seconds:.2f} s a step{dice}")
     persons = sorted({library.persons[k] for k in samples.training})
     card = Card(

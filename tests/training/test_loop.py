@@ -19,6 +19,7 @@ from cerebatch.networks.card import Architecture, read_card
 from cerebatch.networks.weights import read_network
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
+from cerebatch.training.lesson import SegmentationLesson
 from cerebatch.training.loop import CHECKPOINT, Training
 from cerebatch.training.loss import log_dice_bce
 from cerebatch.training.samples import Samples
@@ -66,6 +67,11 @@ def config(library: Library, atlases: TrainingAtlases, **more: object) -> Traini
     return TrainingConfig(library=library.path, atlases=atlases.folder, **(settings | more))  # type: ignore[arg-type]
 
 
+def lesson(settings: TrainingConfig, samples: Samples) -> SegmentationLesson:
+    """What the settings say."""
+    return SegmentationLesson(samples, settings.architecture, settings.task, settings.validation_cases)
+
+
 def weights(training: Training) -> torch.Tensor:
     """All of them in a row."""
     return torch.cat([one.detach().flatten() for one in training.averaged.module.parameters()])
@@ -77,26 +83,29 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
     settings, samples = config(library, atlases), Samples(library, atlases, "lobules")
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = Training(settings, samples, tmp_path / "whole")
+    whole = Training(settings, lesson(settings, samples), tmp_path / "whole")
     for _ in whole.run():
         pass
     for stop in (2, 4):  # before and after the optimiser is exchanged
-        killed = Training(settings, samples, tmp_path / "killed")
+        killed = Training(settings, lesson(settings, samples), tmp_path / "killed")
         for progress in killed.run():
             if progress.step > stop:
                 break  # the checkpoint of this step is not written any more
-    again = Training(settings, samples, tmp_path / "killed")
+    again = Training(settings, lesson(settings, samples), tmp_path / "killed")
     assert 0 < again.step < settings.steps
     for _ in again.run():
         pass
     assert torch.equal(weights(again), weights(whole))
-    fresh = Training(settings, samples, tmp_path)
+    fresh = Training(settings, lesson(settings, samples), tmp_path)
     assert not torch.equal(weights(fresh), weights(whole))
 
 
 def test_training_lowers_the_loss(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
     settings = config(library, atlases, task="sides", steps=30, checkpoint_every=10)
-    losses = [progress.loss for progress in Training(settings, Samples(library, atlases, "sides"), tmp_path).run()]
+    losses = [
+        progress.loss
+        for progress in Training(settings, lesson(settings, Samples(library, atlases, "sides")), tmp_path).run()
+    ]
     assert losses[-1] < losses[0] - 0.2
 
 
@@ -116,7 +125,7 @@ def test_the_command_writes_weights_card_and_log(library: Library, atlases: Trai
     with (tmp_path / "out/log.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["step"] for row in rows] == ["2", "4", "6"]
-    assert 0 <= float(rows[1]["dice"]) <= 1
+    assert 0 <= float(rows[1]["mean"]) <= 1
     assert list((tmp_path / "out/events").glob("events.out.tfevents.*"))
 
 
@@ -124,7 +133,7 @@ def test_weights_of_an_earlier_training_are_a_start(library: Library, atlases: T
     first = train(config(library, atlases, steps=2), tmp_path / "first", lambda line: None)
     (tmp_path / "second").mkdir()
     settings = config(library, atlases, start=first, seed=2)
-    second = Training(settings, Samples(library, atlases, "lobules"), tmp_path / "second")
+    second = Training(settings, lesson(settings, Samples(library, atlases, "lobules")), tmp_path / "second")
     for name, value in read_network(first).state_dict().items():
         assert torch.equal(second.network.state_dict()[name], value)
 

@@ -1,0 +1,89 @@
+"""What a network is taught: where its samples come from, what is wrong with its answers, and how they are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cerebatch.labels import STRUCTURES
+from cerebatch.networks.build import CLASSES, build
+from cerebatch.networks.card import Architecture, Task
+from cerebatch.training.loss import log_dice_bce
+from cerebatch.training.samples import Samples
+
+Forward = Callable[[Tensor], Tensor]
+"""A network in the precision and on the device of its training; the answer lies there."""
+
+_CLASS_NAMES: dict[Task, tuple[str, ...]] = {"sides": ("left", "right"), "lobules": STRUCTURES}
+
+
+class Lesson(Protocol):
+    """What the loop needs to know of a task.
+
+    Attributes
+    ----------
+    figures : tuple of str
+        Names of what `check` finds.
+    """
+
+    figures: tuple[str, ...]
+
+    def network(self) -> nn.Module:
+        """One with random weights."""
+
+    def loss(self, forward: Forward, seed: int) -> Tensor:
+        """Loss of a random sample, the same for the same seed; () float32 tensor."""
+
+    def check(self, forward: Forward) -> NDArray[np.float64]:
+        """Figures (K,) of the network on validation cases."""
+
+
+class SegmentationLesson:
+    """A network of the cascade names the classes of its task.
+
+    Parameters
+    ----------
+    samples : Samples
+    architecture : {"dpn", "unet"}
+    task : {"sides", "lobules"}
+        The samples' own.
+    cases : int
+        Validation cases that are looked at, of different heads.
+    """
+
+    def __init__(self, samples: Samples, architecture: Architecture, task: Task, cases: int) -> None:
+        self._samples, self._architecture, self._task = samples, architecture, task
+        own = samples.validation
+        self._checked = own[:: max(1, len(own) // cases)][:cases]
+        self.figures = tuple(f"dice_{name}" for name in _CLASS_NAMES[task])
+
+    def network(self) -> nn.Module:
+        """One of the architecture."""
+        return build(self._architecture, self._task)
+
+    def loss(self, forward: Forward, seed: int) -> Tensor:
+        """Equation 1 on a random sample."""
+        sample = self._samples.draw(seed)
+        logits = forward(sample.image)
+        return log_dice_bce(logits, sample.target.to(logits.device))
+
+    def check(self, forward: Forward) -> NDArray[np.float64]:
+        """Mean Dice of each class but the background over the validation cases."""
+        scores = []
+        for index in self._checked:
+            sample = self._samples.canonical(index)
+            found = forward(sample.image).argmax(dim=1)[0].cpu()
+            scores.append(_dice(found, sample.target, CLASSES[self._task]))
+        return np.nanmean(scores, axis=0) if scores else np.full(len(self.figures), np.nan)
+
+
+def _dice(found: Tensor, truth: Tensor, classes: int) -> NDArray[np.float64]:
+    sizes = torch.bincount(found.ravel(), minlength=classes) + torch.bincount(truth.ravel(), minlength=classes)
+    common = torch.bincount(truth[found == truth], minlength=classes)
+    scores: NDArray[np.float64] = (2.0 * common / sizes).numpy().astype(np.float64)
+    return scores[1:]
