@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,6 +12,8 @@ from cerebatch.space import TEMPLATE_SPACE
 
 Architecture = Literal["dpn", "unet"]
 Task = Literal["sides", "lobules"]
+Helper = Literal["icv", "registration", "superres", "t2synth"]
+"""Networks beside the ensemble."""
 
 CHANNELS = ("T1w", "T2w", "atlas")
 """Channels of every network; one that is absent is zero."""
@@ -23,14 +25,12 @@ LICENCE = "CC-BY-NC-SA-4.0"
 GIVE = "Give a folder of weights that `cerebatch train` wrote, or use those that cerebatch brings."
 
 
-class Card(BaseModel):
-    """What a file of weights is.
+class BaseCard(BaseModel):
+    """What any file of weights is.
 
     Attributes
     ----------
     format : int
-    architecture : {"dpn", "unet"}
-    task : {"sides", "lobules"}
     channels : tuple of str
         In the order in which the network takes them.
     resolution_mm : float
@@ -38,7 +38,7 @@ class Card(BaseModel):
         Template of the box.
     parameters : int
     training : dict
-        Library, people, heads, steps, seeds, loss.
+        Data, steps, seeds.
     scores : dict
         Name of a figure -> its value, with how it was measured.
     licence : str
@@ -50,9 +50,7 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
-    architecture: Architecture
-    task: Task
-    channels: tuple[str, ...] = CHANNELS
+    channels: tuple[str, ...]
     resolution_mm: float
     space: str = TEMPLATE_SPACE
     parameters: int
@@ -64,20 +62,65 @@ class Card(BaseModel):
     @property
     def stem(self) -> str:
         """Name of the files."""
+        raise NotImplementedError
+
+
+class Card(BaseCard):
+    """A network of the ensemble.
+
+    Attributes
+    ----------
+    architecture : {"dpn", "unet"}
+    task : {"sides", "lobules"}
+    """
+
+    architecture: Architecture
+    task: Task
+    channels: tuple[str, ...] = CHANNELS
+
+    @property
+    def stem(self) -> str:
+        """Architecture and task."""
         return f"{self.architecture}-{self.task}"
 
 
-def read_card(path: Path) -> Card:
+class HelperCard(BaseCard):
+    """A network that serves the ensemble.
+
+    Attributes
+    ----------
+    network : {"icv", "registration", "superres", "t2synth"}
+    """
+
+    network: Helper
+
+    @property
+    def stem(self) -> str:
+        """Its name."""
+        return self.network
+
+
+_CardKind = TypeVar("_CardKind", bound=BaseCard)
+
+
+def read_card(path: Path, kind: type[_CardKind]) -> _CardKind:
     """Card of a file of weights.
+
+    Parameters
+    ----------
+    path : Path
+        Of the weights.
+    kind : type
+        `Card` or `HelperCard`.
 
     Raises
     ------
     WeightsError
-        No card, or not one of this version.
+        No card, or not one of this version and kind.
     """
     card = path.with_suffix(".json")
     try:
-        return Card.model_validate_json(card.read_bytes())
+        return kind.model_validate_json(card.read_bytes())
     except OSError as error:
         raise WeightsError(card, expected="the card of the weights", found=str(error.strerror), do=GIVE) from error
     except ValidationError as error:

@@ -40,7 +40,7 @@ def read_cards(folder: Path) -> tuple[Card, ...]:
     for architecture in get_args(Architecture):
         paths = [folder / f"{architecture}-{task}.safetensors" for task in ("sides", "lobules")]
         if all(path.exists() for path in paths):
-            cards += [read_card(path) for path in paths]
+            cards += [read_card(path, Card) for path in paths]
     sizes = sorted({card.resolution_mm for card in cards})
     if len(sizes) != 1:
         there = ", ".join(sorted(path.name for path in folder.glob("*.safetensors"))) or "no weights"

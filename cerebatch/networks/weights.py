@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from cerebatch.errors import WeightsError
 from cerebatch.networks.build import build
-from cerebatch.networks.card import GIVE, Card, read_card
+from cerebatch.networks.card import GIVE, BaseCard, Card, read_card
 
 
-def write_weights(folder: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> Path:
+def write_weights(folder: Path, network: nn.Module, card: BaseCard, dtype: torch.dtype = torch.float32) -> Path:
     """Write weights and card.
 
     Parameters
@@ -23,7 +23,7 @@ def write_weights(folder: Path, network: nn.Module, card: Card, dtype: torch.dty
     folder : Path
         Made where it is missing.
     network : Module
-    card : Card
+    card : BaseCard
         Its digest is filled in.
     dtype : torch.dtype
         Of the stored numbers.
@@ -42,15 +42,20 @@ def write_weights(folder: Path, network: nn.Module, card: Card, dtype: torch.dty
     return path
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path, card: BaseCard) -> dict[str, Tensor]:
     """Weights in float32 by their names, after their digest was checked.
+
+    Parameters
+    ----------
+    path : Path
+    card : BaseCard
+        Of this file.
 
     Raises
     ------
     WeightsError
         No such file, another one than its card says, or no safetensors file.
     """
-    card = read_card(path)
     try:
         found = _sha256(path)
         state = load_file(path)
@@ -64,20 +69,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def read_network(path: Path) -> nn.Module:
-    """A network with its weights, in float32, for inference.
+    """A network of the ensemble with its weights, in float32, for inference.
 
     Raises
     ------
     WeightsError
         As `read_state`; or the weights do not fit the architecture.
     """
-    card = read_card(path)
-    network = build(card.architecture, card.task)
+    card = read_card(path, Card)
+    return with_weights(build(card.architecture, card.task), path, card)
+
+
+def with_weights(network: nn.Module, path: Path, card: BaseCard) -> nn.Module:
+    """A network with the weights of a file, in float32, for inference.
+
+    Raises
+    ------
+    WeightsError
+        As `read_state`; or the weights are those of another network.
+    """
     try:
-        network.load_state_dict(read_state(path))
+        network.load_state_dict(read_state(path, card))
     except RuntimeError as error:
         raise WeightsError(
-            path, expected=f"weights of a {card.architecture}", found=str(error).splitlines()[-1].strip(), do=GIVE
+            path, expected=f"weights of {card.stem}", found=str(error).splitlines()[-1].strip(), do=GIVE
         ) from error
     return network.eval().requires_grad_(False)
 

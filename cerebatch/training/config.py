@@ -76,3 +76,27 @@ class TrainingConfig(LoopConfig):
     hold_out: tuple[str, ...] = ()
     hold_out_heads: tuple[str, ...] = ()
     validation_cases: Count = 4
+
+
+class IcvConfig(LoopConfig):
+    """Settings of the training of the network that sees the intracranial cavity.
+
+    Attributes
+    ----------
+    network : "icv"
+    heads : Path
+        Folder of whole-head label maps.
+    kept : Path
+        Folder of what is made of them; made where it is missing.
+    hold_out_heads : tuple of str
+        Names of heads that are kept for validation.
+    """
+
+    network: Literal["icv"]
+    heads: Path
+    kept: Path
+    hold_out_heads: tuple[str, ...] = ()
+
+
+NETWORKS: dict[str | None, type[LoopConfig]] = {None: TrainingConfig, "icv": IcvConfig}
+"""What `network` of a configuration says -> its model; those of the ensemble say architecture and task instead."""

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cerebatch.networks.blocks import named_device
+from cerebatch.networks.card import read_card
 from cerebatch.networks.memory import keep_memory, release_memory
 from cerebatch.networks.weights import read_state
 from cerebatch.training.config import LoopConfig
-from cerebatch.training.lesson import Forward, Lesson
+from cerebatch.training.lessons.base import Forward, Lesson
 
 CHECKPOINT = "checkpoint.pt"
 _ADAM_SHARE = 2 / 3
@@ -70,7 +71,7 @@ class Training:
         self._device = named_device(config.device)
         self.network = lesson.network().to(self._device)
         if config.start is not None:
-            self.network.load_state_dict(read_state(config.start))
+            self.network.load_state_dict(read_state(config.start, read_card(config.start, lesson.card)))
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE),  # type: ignore[no-untyped-call]

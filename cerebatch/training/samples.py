@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.contrast import Kind, random_intensities, render
 from cerebatch.training.deformation import Strength, deformed, deformed_labels, random_grid
 from cerebatch.training.degrade import degraded, extraction
+from cerebatch.training.draw import choice
 
 _T1W: dict[Kind, float] = {"T1-like": 0.85, "arbitrary": 0.15}
 _T2W: dict[Kind | Literal["absent", "T1w"], float] = {"absent": 0.45, "T2-like": 0.35, "arbitrary": 0.1, "T1w": 0.1}
@@ -38,7 +39,6 @@ _BLIND = 0.15
 _JITTER = Strength(degrees=2.0, scale=0.02, shift_mm=1.0, elastic_mm=((24.0, 1.0),))
 """How far a degraded atlas lies beside the truth."""
 _BRAIN = [TISSUES.index(name) for name in ("CSF", "GM", "WM")]
-_Name = TypeVar("_Name")
 _GREY, _WHITE = TISSUES.index("GM"), TISSUES.index("WM")
 _CORES = torch.tensor(CORES, dtype=torch.uint8)
 
@@ -128,8 +128,8 @@ class Samples:
     def _images(self, shares: Tensor) -> tuple[Tensor, Tensor | None]:
         """A T1w and perhaps a T2w, brain-extracted alike."""
         mask = extraction(shares[_BRAIN].sum(0) / 255)
-        t1w = degraded(render(shares, random_intensities(_choice(_T1W)))) * mask
-        kind = _choice(_T2W)
+        t1w = degraded(render(shares, random_intensities(choice(_T1W)))) * mask
+        kind = choice(_T2W)
         if kind == "absent":
             return t1w, None
         if kind == "T1w":
@@ -191,11 +191,6 @@ def _imperfect(cerebellum: Tensor) -> NDArray[np.bool_]:
     coarse = torch.rand(1, 1, *(max(2, n // 8) for n in cerebellum.shape))
     uneven = functional.interpolate(coarse, cerebellum.shape, mode="trilinear")[0, 0]
     return _array(near > 0.15 + 0.7 * uneven)
-
-
-def _choice(shares: dict[_Name, float]) -> _Name:
-    drawn = int(torch.multinomial(torch.tensor(list(shares.values())), 1))
-    return list(shares)[drawn]
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

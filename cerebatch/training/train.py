@@ -8,23 +8,19 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from cerebatch.errors import LibraryError, SettingsError
+from cerebatch.errors import SettingsError
 from cerebatch.files import write_json
-from cerebatch.library.store import open_library
 from cerebatch.networks.blocks import parameters_of
-from cerebatch.networks.card import Card, read_card
 from cerebatch.networks.weights import write_weights
-from cerebatch.training.atlases import TrainingAtlases
-from cerebatch.training.config import TrainingConfig
-from cerebatch.training.lesson import SegmentationLesson
+from cerebatch.training.config import NETWORKS, LoopConfig
+from cerebatch.training.courses import course_of
 from cerebatch.training.log import TrainingLog
 from cerebatch.training.loop import CHECKPOINT, Training
-from cerebatch.training.samples import Samples
 
 CONFIG_NAME = "config.json"
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: Path) -> LoopConfig:
     """Read the YAML file of a training; relative paths in it start at its folder.
 
     Raises
@@ -34,23 +30,35 @@ def read_config(path: Path) -> TrainingConfig:
     """
     try:
         content = yaml.safe_load(path.read_text())
-        config = TrainingConfig.model_validate(content)
+        config = _model(content).model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: expected a YAML file with settings of a training, found {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
     except ValidationError as error:
         problems = "; ".join(f"`{'.'.join(map(str, one['loc']))}`: {one['msg']}" for one in error.errors())
         raise SettingsError(f"{path}: {problems}") from error
     base = path.resolve().parent
-    paths = {name: base / value for name in ("library", "atlases", "start") if (value := getattr(config, name))}
+    paths = {name: base / value for name, value in config if isinstance(value, Path)}
     return config.model_copy(update=paths)
 
 
-def train(config: TrainingConfig, folder: Path, tell: Callable[[str], None]) -> Path:
+def _model(content: object) -> type[LoopConfig]:
+    """What a file may say, by the network that it names."""
+    name = content.get("network") if isinstance(content, dict) else None
+    if name not in NETWORKS:
+        known = ", ".join(filter(None, NETWORKS))
+        raise SettingsError(f"`network`: expected {known}, or none for a network of the ensemble, found {name!r}")
+    return NETWORKS[name]
+
+
+def train(config: LoopConfig, folder: Path, tell: Callable[[str], None]) -> Path:
     """Train a network, or go on with one.
 
     Parameters
     ----------
-    config : TrainingConfig
+    config : LoopConfig
+        Of any network.
     folder : Path
         Gets checkpoint, log, weights and card; made where it is missing.
     tell : callable
@@ -65,45 +73,24 @@ def train(config: TrainingConfig, folder: Path, tell: Callable[[str], None]) -> 
     ------
     SettingsError
         The folder holds a training with other settings.
-    LibraryError
-        The library cannot be used, or does not know whom to hold out.
+    LibraryError, LabelMapError
+        The data cannot be used, or do not know whom to hold out.
     WeightsError
         The weights to start from cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, config)
-    library = open_library(config.library)
-    _require_known(config, library.path, library.persons, library.heads)
-    atlases = TrainingAtlases(library, config.atlases)
-    for name in atlases.make(config.threads):
-        tell(f"atlas of {name}")
-    samples = Samples(library, atlases, config.task, hold_out=config.hold_out, hold_out_heads=config.hold_out_heads)
-    lesson = SegmentationLesson(samples, config.architecture, config.task, config.validation_cases)
-    training = Training(config, lesson, folder)
-    with TrainingLog(folder, lesson.figures) as log:
+    course = course_of(config, tell)
+    training = Training(config, course.lesson, folder)
+    with TrainingLog(folder, course.lesson.figures) as log:
         for progress in training.run():
             log.add(progress)
-            dice = "" if progress.figures is None else f", Dice {progress.figures.mean():.3f}"
-            tell(f"step {progress.step}: loss {progress.loss:.3f}, {progress.seconds:.2f} s a step{dice}")
-    persons = sorted({library.persons[k] for k in samples.training})
-    card = Card(
-        architecture=config.architecture,
-        task=config.task,
-        resolution_mm=library.resolution,
-        parameters=parameters_of(training.network),
-        training={
-            "library": library.digest,
-            "persons": persons,
-            "heads": sorted({library.heads[k] for k in samples.training}),
-            "steps": config.steps,
-            "seed": config.seed,
-            "start": None if config.start is None else read_card(config.start).training,
-        },
-    )
-    return write_weights(folder, training.averaged.module, card)
+            mean = "" if progress.figures is None else f", mean of the checks {progress.figures.mean():.3f}"
+            tell(f"step {progress.step}: loss {progress.loss:.3f}, {progress.seconds:.2f} s a step{mean}")
+    return write_weights(folder, training.averaged.module, course.card(parameters_of(training.network)))
 
 
-def _claim(folder: Path, config: TrainingConfig) -> None:
+def _claim(folder: Path, config: LoopConfig) -> None:
     """A checkpoint goes with the settings it was made with."""
     path = folder / CONFIG_NAME
     settings = config.model_dump(mode="json", exclude={"threads", "device", "checkpoint_every"})
@@ -116,14 +103,3 @@ def _claim(folder: Path, config: TrainingConfig) -> None:
                 f"{', '.join(changed)}. Give another folder, or the old settings."
             )
     write_json(path, settings)
-
-
-def _require_known(config: TrainingConfig, path: Path, persons: tuple[str, ...], heads: tuple[str, ...]) -> None:
-    for asked, known in ((set(config.hold_out), persons), (set(config.hold_out_heads), heads)):
-        if strangers := asked - set(known):
-            raise LibraryError(
-                path,
-                expected=f"{', '.join(sorted(strangers))} among its people and heads, to be held out",
-                found=", ".join(sorted(set(known))),
-                do="Correct `hold_out` and `hold_out_heads`.",
-            )

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cerebatch.networks.card import read_card
+from cerebatch.networks.card import Card, read_card
 from cerebatch.networks.weights import read_network, write_weights
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory, write: Callable[..., Path]
     network = read_network(path)
     with torch.no_grad():
         network.out.bias += torch.tensor([-3.0, 0.0, 0.0])  # type: ignore[operator, union-attr]
-    write_weights(folder, network, read_card(path))
+    write_weights(folder, network, read_card(path, Card))
     return folder
 
 

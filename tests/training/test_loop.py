@@ -15,11 +15,11 @@ from cerebatch.cli import app
 from cerebatch.errors import LibraryError, SettingsError
 from cerebatch.library.store import Library
 from cerebatch.networks.build import build
-from cerebatch.networks.card import Architecture, read_card
+from cerebatch.networks.card import Architecture, Card, read_card
 from cerebatch.networks.weights import read_network
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
-from cerebatch.training.lesson import SegmentationLesson
+from cerebatch.training.lessons.segmentation import SegmentationLesson
 from cerebatch.training.loop import CHECKPOINT, Training
 from cerebatch.training.loss import log_dice_bce
 from cerebatch.training.samples import Samples
@@ -116,7 +116,7 @@ def test_the_command_writes_weights_card_and_log(library: Library, atlases: Trai
     result = CliRunner().invoke(app, ["train", str(path), str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert "step 6: loss" in result.output
-    card = read_card(tmp_path / "out/dpn-lobules.safetensors")
+    card = read_card(tmp_path / "out/dpn-lobules.safetensors", Card)
     assert card.training["persons"] == ["person-1", "person-2"]
     assert card.training["heads"] == ["h1"]
     assert card.training["steps"] == 6

@@ -1,9 +1,6 @@
-"""What a network is taught: where its samples come from, what is wrong with its answers, and how they are checked."""
+"""A network of the cascade learns to name the classes of its task."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,35 +9,12 @@ from torch import Tensor, nn
 
 from cerebatch.labels import STRUCTURES
 from cerebatch.networks.build import CLASSES, build
-from cerebatch.networks.card import Architecture, Task
+from cerebatch.networks.card import Architecture, Card, Task
+from cerebatch.training.lessons.base import Forward
 from cerebatch.training.loss import log_dice_bce
 from cerebatch.training.samples import Samples
 
-Forward = Callable[[Tensor], Tensor]
-"""A network in the precision and on the device of its training; the answer lies there."""
-
 _CLASS_NAMES: dict[Task, tuple[str, ...]] = {"sides": ("left", "right"), "lobules": STRUCTURES}
-
-
-class Lesson(Protocol):
-    """What the loop needs to know of a task.
-
-    Attributes
-    ----------
-    figures : tuple of str
-        Names of what `check` finds.
-    """
-
-    figures: tuple[str, ...]
-
-    def network(self) -> nn.Module:
-        """One with random weights."""
-
-    def loss(self, forward: Forward, seed: int) -> Tensor:
-        """Loss of a random sample, the same for the same seed; () float32 tensor."""
-
-    def check(self, forward: Forward) -> NDArray[np.float64]:
-        """Figures (K,) of the network on validation cases."""
 
 
 class SegmentationLesson:
@@ -55,6 +29,8 @@ class SegmentationLesson:
     cases : int
         Validation cases that are looked at, of different heads.
     """
+
+    card = Card
 
     def __init__(self, samples: Samples, architecture: Architecture, task: Task, cases: int) -> None:
         self._samples, self._architecture, self._task = samples, architecture, task

@@ -1,0 +1,135 @@
+"""From a configuration to what the loop trains: data made ready, the lesson, and the card that tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+from cerebatch.errors import LabelMapError, LibraryError
+from cerebatch.library.store import open_library
+from cerebatch.networks.card import BaseCard, Card, HelperCard, read_card
+from cerebatch.networks.intracranial import VOXEL_MM
+from cerebatch.training.atlases import TrainingAtlases
+from cerebatch.training.config import IcvConfig, LoopConfig, TrainingConfig
+from cerebatch.training.lessons.base import Lesson
+from cerebatch.training.lessons.icv import HeadShares, IcvLesson
+from cerebatch.training.lessons.segmentation import SegmentationLesson
+from cerebatch.training.samples import Samples
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a configuration asks for.
+
+    Attributes
+    ----------
+    lesson : Lesson
+    card : callable
+        Number of parameters -> card of the weights.
+    """
+
+    lesson: Lesson
+    card: Callable[[int], BaseCard]
+
+
+@singledispatch
+def course_of(config: LoopConfig, tell: Tell) -> Course:
+    """Make ready what a training needs.
+
+    Parameters
+    ----------
+    config : LoopConfig
+        Of any network.
+    tell : callable
+        Gets a line for each thing that had to be made first.
+
+    Raises
+    ------
+    LibraryError, LabelMapError
+        The data cannot be used, or do not know whom to hold out.
+    WeightsError
+        The weights to start from cannot be used.
+    """
+    raise TypeError(f"no course for {type(config).__name__}")
+
+
+@course_of.register
+def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
+    library = open_library(config.library)
+    for asked, known in ((config.hold_out, library.persons), (config.hold_out_heads, library.heads)):
+        if strangers := set(asked) - set(known):
+            raise LibraryError(
+                library.path,
+                expected=f"{', '.join(sorted(strangers))} among its people and heads, to be held out",
+                found=", ".join(sorted(set(known))),
+                do="Correct `hold_out` and `hold_out_heads`.",
+            )
+    atlases = TrainingAtlases(library, config.atlases)
+    for name in atlases.make(config.threads):
+        tell(f"atlas of {name}")
+    samples = Samples(library, atlases, config.task, hold_out=config.hold_out, hold_out_heads=config.hold_out_heads)
+    training = {
+        "library": library.digest,
+        "persons": sorted({library.persons[k] for k in samples.training}),
+        "heads": sorted({library.heads[k] for k in samples.training}),
+        **_told(config, Card),
+    }
+    return Course(
+        SegmentationLesson(samples, config.architecture, config.task, config.validation_cases),
+        lambda parameters: Card(
+            architecture=config.architecture,
+            task=config.task,
+            resolution_mm=library.resolution,
+            parameters=parameters,
+            training=training,
+        ),
+    )
+
+
+@course_of.register
+def _icv(config: IcvConfig, tell: Tell) -> Course:
+    heads = HeadShares(_head_maps(config.heads), config.kept)
+    if strangers := set(config.hold_out_heads) - set(heads.names):
+        raise LabelMapError(
+            config.heads,
+            expected=f"{', '.join(sorted(strangers))} among its heads, to be held out",
+            found=", ".join(heads.names),
+            do="Correct `hold_out_heads`.",
+        )
+    for name in heads.make(config.threads):
+        tell(f"made ready: {name}")
+    learnt = sorted(set(heads.names) - set(config.hold_out_heads))
+    return Course(
+        IcvLesson(heads, config.hold_out_heads),
+        lambda parameters: HelperCard(
+            network="icv",
+            channels=("T1w",),
+            resolution_mm=VOXEL_MM,
+            parameters=parameters,
+            training={"heads": learnt, **_told(config, HelperCard)},
+            licence="Apache-2.0",
+        ),
+    )
+
+
+def _head_maps(folder: Path) -> tuple[Path, ...]:
+    paths = tuple(sorted(folder.glob("*_dseg.nii.gz")))
+    if not paths:
+        raise LabelMapError(
+            folder,
+            expected="whole-head label maps, *_dseg.nii.gz",
+            found="none",
+            do="Give a folder of maps such as SynthSeg's training label maps.",
+        )
+    return paths
+
+
+def _told(config: LoopConfig, kind: type[BaseCard]) -> dict[str, Any]:
+    """What every card tells of a training."""
+    start = None if config.start is None else read_card(config.start, kind).training
+    return {"steps": config.steps, "seed": config.seed, "start": start}
