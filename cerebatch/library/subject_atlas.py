@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,9 @@ _REGISTRATION_CEILING = 300.0
 
 _AROUND_MM = 4.0
 
+Register = Callable[[Volume, Sequence[Volume], NDArray[np.bool_], float, int], Iterable[Field]]
+"""Scan, cases, region, voxel edge in mm, threads -> a field in voxels for each case, all on one grid."""
+
 
 @dataclass(frozen=True)
 class SubjectAtlas:
@@ -55,6 +58,14 @@ class SubjectAtlas:
     cases: tuple[str, ...]
 
 
+def by_greedy(
+    scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], voxel_mm: float, threads: int
+) -> Iterator[Field]:
+    """Register each case to the scan by greedy; see `register_cases`."""
+    for case in cases:
+        yield greedy_bridge.register([scan], [case], REGISTRATION, voxel_mm=voxel_mm, mask=region, threads=threads)
+
+
 def make_atlas(
     t1w: Volume,
     library: Library,
@@ -63,6 +74,7 @@ def make_atlas(
     leave_out: LeaveOut | None = None,
     threads: int = 1,
     log: StepLog | None = None,
+    register: Register = by_greedy,
 ) -> SubjectAtlas:
     """Label a scan by the library.
 
@@ -79,6 +91,8 @@ def make_atlas(
         Of each registration and of the fusion; the result does not depend on it.
     log : StepLog, optional
         Gets the seconds of each step.
+    register : callable
+        See `register_cases`.
 
     Raises
     ------
@@ -95,7 +109,7 @@ def make_atlas(
         images = [library.image(index, "T1w") for index in chosen]
         labels = [library.dseg(index) for index in chosen]
     with log.step("register"):
-        fields = register_cases(t1w, images, region, library.resolution, threads)
+        fields = register_cases(t1w, images, region, library.resolution, threads, register)
     with log.step("fuse"):
         dseg, share = fuse_cases(t1w, images, labels, fields, region, DISTANCE_WEIGHT, threads)
         labels = [library.lobules(index) for index in chosen]
@@ -104,11 +118,16 @@ def make_atlas(
 
 
 def register_cases(
-    scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], resolution: float, threads: int = 1
+    scan: Volume,
+    cases: Sequence[Volume],
+    region: NDArray[np.bool_],
+    resolution: float,
+    threads: int = 1,
+    register: Register = by_greedy,
 ) -> list[Field]:
     """Displacements that bring library cases onto a scan.
 
-    All are reduced to voxels of 1 mm, where the fields live; a network may stand behind this function one day.
+    All are reduced to voxels of 1 mm, where the fields live.
 
     Parameters
     ----------
@@ -121,6 +140,8 @@ def register_cases(
     resolution : float
         Voxel edge in millimetres.
     threads : int
+    register : callable
+        Scan, cases, region, voxel edge in millimetres, threads -> fields in voxels: by greedy or by a network.
 
     Returns
     -------
@@ -132,17 +153,11 @@ def register_cases(
     StageError
         Greedy failed.
     """
-    factor = max(1, round(_REGISTRATION_MM / resolution))
-    voxel_mm = resolution * factor
+    factor = _factor(resolution)
     mask = _reduced(region.astype(np.float32), factor) > 0
-    fixed = _seen(scan, factor, voxel_mm)
-    return [
-        np.float32(factor)
-        * greedy_bridge.register(
-            [fixed], [_seen(case, factor, voxel_mm)], REGISTRATION, voxel_mm=voxel_mm, mask=mask, threads=threads
-        )
-        for case in cases
-    ]
+    seen = [seen_by_registration(case, resolution) for case in cases]
+    fixed = seen_by_registration(scan, resolution)
+    return [np.float32(factor) * field for field in register(fixed, seen, mask, resolution * factor, threads)]
 
 
 def fuse_cases(
@@ -185,11 +200,28 @@ def compared_region(library: Library) -> NDArray[np.bool_]:
     return np.asarray(ndimage.distance_transform_edt(~region, sampling=library.resolution) <= _AROUND_MM)
 
 
-def _seen(image: Volume, factor: int, voxel_mm: float) -> Volume:
-    """What the registration sees: no finer than 1 mm, nothing brighter than white matter, slightly smoothed."""
+def seen_by_registration(image: Volume, resolution: float) -> Volume:
+    """What a registration sees: no finer than 1 mm, nothing brighter than white matter, slightly smoothed.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Prepared T1w, or that of a library case.
+    resolution : float
+        Voxel edge in millimetres.
+
+    Returns
+    -------
+    seen : (x, y, z) float32
+    """
+    factor = _factor(resolution)
     clipped = np.minimum(_reduced(image, factor), np.float32(_REGISTRATION_CEILING))
-    smooth: Volume = ndimage.gaussian_filter(clipped, 1.0 / voxel_mm)
+    smooth: Volume = ndimage.gaussian_filter(clipped, 1.0 / (resolution * factor))
     return smooth
+
+
+def _factor(resolution: float) -> int:
+    return max(1, round(_REGISTRATION_MM / resolution))
 
 
 def _reduced(image: Volume, factor: int) -> Volume:

@@ -98,5 +98,68 @@ class IcvConfig(LoopConfig):
     hold_out_heads: tuple[str, ...] = ()
 
 
-NETWORKS: dict[str | None, type[LoopConfig]] = {None: TrainingConfig, "icv": IcvConfig}
+class SuperresConfig(LoopConfig):
+    """Settings of the training of super-resolution.
+
+    Attributes
+    ----------
+    network : "superres"
+    library : Path
+        At the fine resolution.
+    scans : Path or None
+        BIDS dataset of real scans to learn from as well.
+    learn_scans, check_scans : tuple of str
+        People of that dataset, without ``sub-``: to learn from, and to validate with.
+    hold_out : tuple of str
+        People of the library that are kept for validation.
+    """
+
+    network: Literal["superres"]
+    library: Path
+    scans: Path | None = None
+    learn_scans: tuple[str, ...] = ()
+    check_scans: tuple[str, ...] = ()
+    hold_out: tuple[str, ...] = ()
+
+
+class T2SynthConfig(LoopConfig):
+    """Settings of the training of T2 synthesis.
+
+    Attributes
+    ----------
+    network : "t2synth"
+    library : Path
+    hold_out : tuple of str
+        People that are kept for validation.
+    """
+
+    network: Literal["t2synth"]
+    library: Path
+    hold_out: tuple[str, ...] = ()
+
+
+class RegistrationConfig(LoopConfig):
+    """Settings of the training of the registration network.
+
+    Attributes
+    ----------
+    network : "registration"
+    library : Path
+        At 1 mm.
+    hold_out : tuple of str
+        People that the network never sees.
+    """
+
+    network: Literal["registration"]
+    library: Path
+    hold_out: tuple[str, ...] = ()
+
+
+NETWORKS: dict[str | None, type[LoopConfig]] = {
+    None: TrainingConfig,
+    "icv": IcvConfig,
+    "registration": RegistrationConfig,
+    "superres": SuperresConfig,
+    "t2synth": T2SynthConfig,
+}
 """What `network` of a configuration says -> its model; those of the ensemble say architecture and task instead."""

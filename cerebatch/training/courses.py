@@ -8,15 +8,28 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from cerebatch.errors import LabelMapError, LibraryError
-from cerebatch.library.store import open_library
-from cerebatch.networks.card import BaseCard, Card, HelperCard, read_card
+from cerebatch.bids import find_cases
+from cerebatch.errors import DatasetError, LabelMapError, LibraryError
+from cerebatch.library.store import Library, open_library
+from cerebatch.networks.card import BaseCard, Card, Helper, HelperCard, read_card
 from cerebatch.networks.intracranial import VOXEL_MM
+from cerebatch.scan import read_scan
+from cerebatch.space import Volume
 from cerebatch.training.atlases import TrainingAtlases
-from cerebatch.training.config import IcvConfig, LoopConfig, TrainingConfig
+from cerebatch.training.config import (
+    IcvConfig,
+    LoopConfig,
+    RegistrationConfig,
+    SuperresConfig,
+    T2SynthConfig,
+    TrainingConfig,
+)
 from cerebatch.training.lessons.base import Lesson
 from cerebatch.training.lessons.icv import HeadShares, IcvLesson
+from cerebatch.training.lessons.registration import RegistrationLesson
 from cerebatch.training.lessons.segmentation import SegmentationLesson
+from cerebatch.training.lessons.superres import SuperresLesson
+from cerebatch.training.lessons.t2synth import T2SynthLesson
 from cerebatch.training.samples import Samples
 
 Tell = Callable[[str], None]
@@ -60,15 +73,7 @@ def course_of(config: LoopConfig, tell: Tell) -> Course:
 
 @course_of.register
 def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
-    library = open_library(config.library)
-    for asked, known in ((config.hold_out, library.persons), (config.hold_out_heads, library.heads)):
-        if strangers := set(asked) - set(known):
-            raise LibraryError(
-                library.path,
-                expected=f"{', '.join(sorted(strangers))} among its people and heads, to be held out",
-                found=", ".join(sorted(set(known))),
-                do="Correct `hold_out` and `hold_out_heads`.",
-            )
+    library = _library(config.library, config.hold_out, config.hold_out_heads)
     atlases = TrainingAtlases(library, config.atlases)
     for name in atlases.make(config.threads):
         tell(f"atlas of {name}")
@@ -114,6 +119,75 @@ def _icv(config: IcvConfig, tell: Tell) -> Course:
             training={"heads": learnt, **_told(config, HelperCard)},
             licence="Apache-2.0",
         ),
+    )
+
+
+@course_of.register
+def _superres(config: SuperresConfig, tell: Tell) -> Course:
+    library = _library(config.library, config.hold_out)
+    learnt, checked = (_scans(config.scans, names) for names in (config.learn_scans, config.check_scans))
+    return Course(
+        SuperresLesson(library, learnt, hold_out=config.hold_out, checked=checked),
+        _helper_card(config, library, "superres", {"scans": sorted(config.learn_scans)}),
+    )
+
+
+def _scans(dataset: Path | None, names: tuple[str, ...]) -> list[Volume]:
+    """Scans of the people that are named; no name, no scans."""
+    if dataset is None or not names:
+        return []
+    cohort = find_cases(dataset, participants=names)
+    if cohort.problems:
+        problem = cohort.problems[0]
+        raise DatasetError(
+            problem.path,
+            expected=f"a T1w of {', '.join(names)}",
+            found=problem.reason,
+            do="Correct `learn_scans` and `check_scans`.",
+        )
+    return [read_scan(case.t1w).image for case in cohort.cases]
+
+
+@course_of.register
+def _t2synth(config: T2SynthConfig, tell: Tell) -> Course:
+    library = _library(config.library, config.hold_out)
+    return Course(T2SynthLesson(library, config.hold_out), _helper_card(config, library, "t2synth"))
+
+
+@course_of.register
+def _registration(config: RegistrationConfig, tell: Tell) -> Course:
+    library = _library(config.library, config.hold_out)
+    return Course(RegistrationLesson(library, config.hold_out), _helper_card(config, library, "registration"))
+
+
+def _library(path: Path, hold_out: tuple[str, ...], hold_out_heads: tuple[str, ...] = ()) -> Library:
+    """A library that knows whom to hold out."""
+    library = open_library(path)
+    for asked, known in ((hold_out, library.persons), (hold_out_heads, library.heads)):
+        if strangers := set(asked) - set(known):
+            raise LibraryError(
+                path,
+                expected=f"{', '.join(sorted(strangers))} among its people and heads, to be held out",
+                found=", ".join(sorted(set(known))),
+                do="Correct `hold_out` and `hold_out_heads`.",
+            )
+    return library
+
+
+def _helper_card(
+    config: SuperresConfig | T2SynthConfig | RegistrationConfig,
+    library: Library,
+    name: Helper,
+    more: dict[str, Any] | None = None,
+) -> Callable[[int], BaseCard]:
+    persons = sorted(set(library.persons) - set(config.hold_out))
+    training = {"library": library.digest, "persons": persons, **(more or {}), **_told(config, HelperCard)}
+    return lambda parameters: HelperCard(
+        network=name,
+        channels=("fixed T1w", "moving T1w") if name == "registration" else ("T1w",),
+        resolution_mm=library.resolution,
+        parameters=parameters,
+        training=training,
     )
 
 
