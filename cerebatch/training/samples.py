@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cerebatch.library.arbor import CORES
+from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.networks.card import Task
@@ -96,11 +97,14 @@ class Samples:
         """A random sample; the same for the same seed."""
         torch.manual_seed(seed)
         index = self.training[int(torch.randint(len(self.training), (1,)))]
-        shares, (truth, lobules, atlas) = self._deformed(index)
+        seen, (truth, lobules, atlas) = self._deformed(index)
         cerebellum = truth > 0
+        if not self._library.rendered[index]:
+            t1w, t2w = self._scanned(seen)
+            return self._sample(t1w, t2w, truth, self._random_atlas(atlas), cerebellum)
         if torch.rand(1) < _BLIND:
-            shares, cerebellum = without_borders(shares, lobules)
-        t1w, t2w = self._images(shares)
+            seen, cerebellum = without_borders(seen, lobules)
+        t1w, t2w = self._images(seen)
         return self._sample(t1w, t2w, truth, self._random_atlas(atlas), cerebellum)
 
     def canonical(self, index: int) -> Sample:
@@ -112,13 +116,19 @@ class Samples:
         return self._sample(t1w, t2w, truth, atlas, truth > 0)
 
     def _deformed(self, index: int) -> tuple[Tensor, Tensor]:
-        """Shares of tissues in 1/255 (T, X, Y, Z); truth, lobules with their white matter, and atlas (3, X, Y, Z)."""
+        """What is seen of a case, and truth, lobules with their white matter, and atlas (3, X, Y, Z).
+
+        Of a rendered case that is the shares of tissues in 1/255 (T, X, Y, Z), of a real scan T1w and T2w (2, X, Y, Z).
+        """
         atlas = self._atlas(index)
         votes = np.zeros_like(self._dseg(index)) if atlas is None else atlas
         grid = random_grid(self._library.grid.shape, self._library.resolution, Strength())
         labels = torch.from_numpy(np.stack([self._dseg(index), self._lobules(index), votes]))
-        shares = torch.from_numpy(self._shares(index)).float()
-        return deformed(shares, grid), deformed_labels(labels, grid)
+        if self._library.rendered[index]:
+            seen = torch.from_numpy(self._shares(index)).float()
+        else:
+            seen = torch.from_numpy(np.stack([self._library.image(index, name) for name in CONTRASTS]))
+        return deformed(seen, grid), deformed_labels(labels, grid)
 
     def _atlas(self, index: int) -> LabelMap | None:
         if len(self._hold_out) > 1:
@@ -135,6 +145,13 @@ class Samples:
         if kind == "T1w":
             return t1w, t1w
         return t1w, degraded(render(shares, random_intensities(kind))) * mask
+
+    def _scanned(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A real T1w and perhaps its T2w, or the T1w in its place; their contrast is their own."""
+        t1w, kind = degraded(images[0]), choice(_T2W)
+        if kind == "absent" or not images[1].any():
+            return t1w, None
+        return t1w, t1w if kind == "T1w" else degraded(images[1])
 
     def _random_atlas(self, atlas: Tensor) -> LabelMap | None:
         fate = float(torch.rand(1))

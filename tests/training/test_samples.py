@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from cerebatch.labels import STRUCTURES, mirrored
-from cerebatch.library.store import Library
+from cerebatch.library.case import LabelledCase
+from cerebatch.library.store import Library, open_library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.training import samples as module
 from cerebatch.training.atlases import TrainingAtlases
@@ -69,6 +74,32 @@ def test_an_image_does_not_know_the_labels(
     other._lobules = lambda index: exchanged[library.lobules(index)]  # type: ignore[assignment]
     for seed in range(6):
         assert torch.equal(plain.draw(seed).image[:, :2], other.draw(seed).image[:, :2])
+
+
+def test_a_real_case_is_seen_as_it_was_scanned(
+    make_case: Callable[..., LabelledCase],
+    write_library: Callable[[Path, list[LabelledCase]], Path],
+    library: Library,
+    atlases: TrainingAtlases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its tissues are not known; other images give other samples, and without a T2w there is none."""
+    monkeypatch.setattr(module, "_T2W", {"T2-like": 1.0})
+    made = replace(make_case("a", 1), rendered=False)
+    made.tissue[:] = 0
+    other = replace(made, image=made.image[::-1].copy())
+    alone = replace(made, image=made.image * np.array([1, 0], np.float32)[:, None, None, None])
+    seen = []
+    for name, case in (("made", made), ("other", other), ("alone", alone)):
+        own = open_library(write_library(tmp_path / f"{name}.zarr", [case]))
+        # Two people are held out, so that no atlas is asked for.
+        samples = Samples(own, atlases, "sides", hold_out=("person-8", "person-9"))
+        seen.append(samples.draw(3).image[0])
+    assert not torch.equal(seen[0][0], seen[1][0])
+    assert torch.equal(seen[0][0], seen[2][0])
+    assert seen[0][1].any()
+    assert not seen[2][1].any()
 
 
 def test_without_borders_nothing_but_outline_and_core_is_left() -> None:

@@ -59,7 +59,7 @@ class SuperresLesson:
         self._library = library
         self._scans = [torch.from_numpy(scan) for scan in scans]
         self._checked = [torch.from_numpy(scan) for scan in checked]
-        known = range(len(library.names))
+        known = [k for k, rendered in enumerate(library.rendered) if rendered]  # others have no tissues
         self._own = [k for k in known if library.persons[k] not in hold_out and not library.mirrored[k]]
         self._held_out = [k for k in known if library.persons[k] in hold_out and not library.mirrored[k]]
         self._shares = {k: torch.from_numpy(library.tissue(k)) for k in self._own}

@@ -38,7 +38,7 @@ class T2SynthLesson:
     def __init__(self, library: Library, hold_out: tuple[str, ...] = ()) -> None:
         self._library = library
         self._region = brain_region(library.resolution)
-        known = range(len(library.names))
+        known = [k for k, rendered in enumerate(library.rendered) if rendered]  # others have no tissues
         self._own = [k for k in known if library.persons[k] not in hold_out]
         self._held_out = [k for k in known if library.persons[k] in hold_out and not library.mirrored[k]][:_CHECKED]
         self._shares = {k: torch.from_numpy(library.tissue(k)) for k in (*self._own, *self._held_out)}
