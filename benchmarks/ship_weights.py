@@ -1,0 +1,88 @@
+"""Weights as cerebatch ships them: half the bytes, and cards that tell how the same recipe scored on other people.
+
+    python benchmarks/ship_weights.py NETWORKS/shipped cerebatch/networks/weights/1mm --table held_out.tsv --images TEST
+
+The table is that of `held_out.py`: networks of the same recipe, each trained without the person that it is tested on.
+What is shipped was trained on all people, so that nobody is left to test it on. On the prepared images of TEST both versions
+label the same scans; their Dice with each other is printed, and nothing is written if it is below 0.995 anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+from held_out import TestImage
+
+from cerebatch.evaluation.overlap import mean_dice
+from cerebatch.networks.ensemble import load
+from cerebatch.networks.folder import read_cards
+from cerebatch.networks.weights import read_network, write_weights
+
+LEAST_DICE = 0.995
+STORED = torch.float16
+METHODS = ("full", "blind", "T1w, atlas", "T1w, T2w", "T1w")
+
+
+def main() -> None:
+    """Convert, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trained", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=2, help="images that both versions label")
+    options = parser.parse_args()
+    scores = pd.read_csv(options.table, sep="\t")
+    with TemporaryDirectory() as name:
+        half = Path(name)
+        write_half(options.trained, half, scores)
+        folders = sorted((options.images / "work/plain").glob("sub-*"))[: options.count]
+        images = [TestImage(options.images / "plain", folder.name) for folder in folders]
+        agreements = [agreement(options.trained, half, image) for image in images]
+        print(f"Dice of both versions with each other: {', '.join(f'{one:.4f}' for one in agreements)}")
+        if min(agreements) < LEAST_DICE:
+            sys.exit(f"below {LEAST_DICE}: nothing was written")
+        write_half(options.trained, options.out, scores)
+    size = sum(path.stat().st_size for path in options.out.glob("*.safetensors"))
+    print(f"wrote {options.out}: {size / 1e6:.1f} MB")
+
+
+def write_half(trained: Path, out: Path, scores: pd.DataFrame) -> None:
+    """Weights in half precision, with the scores of their recipe in the cards."""
+    for card in read_cards(trained):
+        told = card.model_copy(update={"scores": told_scores(scores, card.architecture)})
+        write_weights(out, read_network(trained / f"{card.stem}.safetensors"), told, STORED)
+
+
+def told_scores(scores: pd.DataFrame, architecture: str) -> dict[str, object]:
+    """Mean Dice over 24 structures by what the networks were given, beside the baselines, and how it was measured."""
+    means = scores.groupby("method")["dice"].mean().round(4)
+    wanted = ["majority", "atlas", *(f"{who} {what}" for who in (architecture, "ensemble") for what in METHODS)]
+    return {
+        "measured": (
+            f"{scores['case'].nunique()} simulated scans of {scores['person'].nunique()} people, each labelled by "
+            "networks of the same recipe trained without this person; benchmarks/held_out.py"
+        ),
+        "mean Dice": {name: float(means[name]) for name in wanted if name in means},
+    }
+
+
+def agreement(one: Path, other: Path, image: TestImage) -> float:
+    """Mean Dice of what two folders of weights say of an image."""
+    with np.load(image.work / "atlas.npz") as file:
+        atlas = file["dseg"]
+    said = []
+    for folder in (one, other):
+        load.cache_clear()
+        said.append(load(folder).segment(image.volume("T1w"), image.volume("T2w"), atlas).dseg)
+    return mean_dice(*said)
+
+
+if __name__ == "__main__":
+    main()
