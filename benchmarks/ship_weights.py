@@ -3,7 +3,7 @@
     python benchmarks/ship_weights.py NETWORKS/shipped cerebatch/networks/weights/1mm --table held_out.tsv --images TEST
 
 The table is that of `held_out.py`: networks of the same recipe, each trained without the person that it is tested on.
-What is shipped was trained on all people, so that nobody is left to test it on. On the prepared images of TEST both versions
+What is shipped was trained on all people, so that nobody is left to test it on. On prepared images both versions
 label the same scans; their Dice with each other is printed, and nothing is written if it is below 0.995 anywhere.
 """
 
