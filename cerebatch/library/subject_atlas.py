@@ -104,7 +104,14 @@ def make_atlas(
 
 
 def register_cases(
-    scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], resolution: float, threads: int = 1
+    scan: Volume,
+    cases: Sequence[Volume],
+    region: NDArray[np.bool_],
+    resolution: float,
+    threads: int = 1,
+    *,
+    schedule: GreedySchedule = REGISTRATION,
+    seed: int = 0,
 ) -> list[Field]:
     """Displacements that bring library cases onto a scan.
 
@@ -121,6 +128,8 @@ def register_cases(
     resolution : float
         Voxel edge in millimetres.
     threads : int
+    schedule : GreedySchedule
+    seed : int
 
     Returns
     -------
@@ -136,13 +145,14 @@ def register_cases(
     voxel_mm = resolution * factor
     mask = _reduced(region.astype(np.float32), factor) > 0
     fixed = _seen(scan, factor, voxel_mm)
-    return [
-        np.float32(factor)
-        * greedy_bridge.register(
-            [fixed], [_seen(case, factor, voxel_mm)], REGISTRATION, voxel_mm=voxel_mm, mask=mask, threads=threads
+    fields = []
+    for case in cases:
+        moving = _seen(case, factor, voxel_mm)
+        field = greedy_bridge.register(
+            [fixed], [moving], schedule, voxel_mm=voxel_mm, mask=mask, threads=threads, seed=seed
         )
-        for case in cases
-    ]
+        fields.append(np.float32(factor) * field)
+    return fields
 
 
 def fuse_cases(
