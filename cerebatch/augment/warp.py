@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -17,9 +17,19 @@ from cerebatch.space import Field, LabelMap, Volume, warp_labels
 
 TOOL = "greedy"
 
-SCHEDULE = GreedySchedule("NCC", iterations=(100, 50, 10), smoothing_mm=None, radius=2, affine_iterations=(100, 50, 10))
+_SCHEDULE = GreedySchedule(
+    "NCC", iterations=(100, 50, 10), smoothing_mm=None, radius=2, affine_iterations=(100, 50, 10)
+)
 """As greedy's authors recommend (Yushkevich et al. 2016, and the tutorial of greedy): 12 parameters, then the
 deformation, NCC in cubes of 5 voxels weighted by the mask, 100x50x10 steps, their smoothing."""
+
+_TRIAL = replace(_SCHEDULE, iterations=(100,), affine_iterations=(100,))
+"""Voxels of 4 mm are the coarsest of the three levels already; on coarser ones the affine lost 7 of 12 scans."""
+
+
+def schedule(resolution: float) -> GreedySchedule:
+    """How cases are registered at a resolution in millimetres."""
+    return _TRIAL if resolution > 1 else _SCHEDULE
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ def register(target: Volume, case: Volume, region: NDArray[np.bool_], resolution
     StageError
         Greedy failed.
     """
-    (field,) = register_cases(target, [case], region, resolution, schedule=SCHEDULE, seed=seed)
+    (field,) = register_cases(target, [case], region, resolution, schedule=schedule(resolution), seed=seed)
     return _on_grid(field, target.shape)
 
 
