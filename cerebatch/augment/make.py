@@ -14,6 +14,7 @@ from cerebatch.batch.events import Tell
 from cerebatch.batch.profile import Profile
 from cerebatch.batch.relay import Outcome
 from cerebatch.batch.run import run_jobs
+from cerebatch.errors import LibraryError
 from cerebatch.library.layout import open_store
 from cerebatch.library.store import Library
 
@@ -107,11 +108,18 @@ def make(
     Raises
     ------
     LibraryError
-        Another set is at the path.
+        Another set is at the path, or the set is gone and its records are not.
     SettingsError
         The profile has no place large enough.
     """
     first = jobs[0]
+    if not first.store.exists() and (first.out_dir / "made").exists():
+        raise LibraryError(
+            first.store,
+            expected=f"the set that the records in {first.out_dir.parent} tell of",
+            found="none",
+            do="Delete that folder to begin anew, or bring the set back.",
+        )
     create(
         first.store,
         [job.name for job in jobs],

@@ -18,7 +18,7 @@ import xarray as xr
 
 from cerebatch.augment import writing
 from cerebatch.augment.layout import DONE, FAILED, SET_ASIDE, names_of
-from cerebatch.augment.make import jobs_of, make
+from cerebatch.augment.make import jobs_of, make, relay_folder
 from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.targets import find_targets
 from cerebatch.augment.verify import verify
@@ -147,6 +147,15 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     store = make_set(small_library, targets, path)
     assert store.digest == made_set.digest  # of all columns, checksums of the voxels among them
     assert verify(path) == []
+
+
+def test_records_of_a_set_that_is_gone_do_not_make_an_empty_one(
+    made_set: AugmentedSet, small_library: Library, targets: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "SET.zarr"
+    shutil.copytree(relay_folder(made_set.path), relay_folder(path))
+    with pytest.raises(LibraryError, match="Delete that folder to begin anew"):
+        make_set(small_library, targets, path)
 
 
 def test_two_processes_write_their_regions_at_once(tmp_path: Path) -> None:
