@@ -7,8 +7,9 @@ Twins have the same person and head. A case whose people would stand on two side
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -69,8 +70,8 @@ def hold_out(people: Mapping[str, frozenset[str]], held: Collection[str]) -> Spl
 def folds(people: Mapping[str, frozenset[str]], count: int, seed: int) -> list[Split]:
     """Divide cases into folds that are tested in turn.
 
-    People who occur in the most cases are dealt out first; everybody else goes where most of the cases are that they
-    occur in. So a case is left out only where one person is bound to people of several folds.
+    Where people fall into enough groups that no case binds together, no case is left out. Else those who share the
+    most cases stay together, and cases across are left out; `Split.left_out` tells how many.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ def folds(people: Mapping[str, frozenset[str]], count: int, seed: int) -> list[S
     count : int
         Of folds, 2 or more.
     seed : int
-        Of who is dealt out first among equals.
+        Decides among equals.
 
     Raises
     ------
     ValueError
-        Fewer people that bind others than folds.
+        Fewer than 2 folds, or fewer people than folds.
     """
     if count < 2:
         raise ValueError(f"expected 2 folds or more, found {count}")
@@ -92,34 +93,34 @@ def folds(people: Mapping[str, frozenset[str]], count: int, seed: int) -> list[S
 
 
 def _dealt(people: Mapping[str, frozenset[str]], count: int, seed: int) -> dict[str, int]:
-    groups = _bound(people.values())
+    everybody = frozenset().union(*people.values())
+    if len(everybody) < count:
+        raise ValueError(f"expected at least {count} people for {count} folds, found {len(everybody)}")
     rng = np.random.default_rng(seed)
+    groups = _bound(people.values())
+    if len(groups) < count:  # somebody has to be torn apart
+        groups = _clusters(people, -(-len(people) // count), rng)
+    inside = Counter(group for group, of in enumerate(groups) for case in people.values() if case <= set(of))
+    loads = [(0, 0)] * count
     fold_of: dict[str, int] = {}
-    if len(groups) >= count:  # nobody has to be torn apart
-        order = sorted(range(len(groups)), key=lambda k: (-len(groups[k]), rng.random()))
-        loads = [0] * count
-        for k in order:
-            fold = int(np.argmin(loads))
-            loads[fold] += len(groups[k])
-            fold_of |= dict.fromkeys(groups[k], fold)
-        return fold_of
-    occurs = Counter(one for of in people.values() for one in of)
-    by_use = sorted(occurs, key=lambda one: (-occurs[one], rng.random()))
-    if len(by_use) < count:
-        raise ValueError(f"expected at least {count} people for {count} folds, found {len(by_use)}")
-    fold_of |= {one: k % count for k, one in enumerate(_most_used(by_use, occurs, count))}
-    for one in by_use:
-        if one not in fold_of:
-            votes = Counter(fold_of[other] for of in people.values() if one in of for other in of if other in fold_of)
-            sizes = Counter(fold_of.values())
-            fold_of[one] = max(range(count), key=lambda fold: (votes[fold], -sizes[fold]))
+    for group in sorted(range(len(groups)), key=lambda k: (-inside[k], -len(groups[k]), rng.random())):
+        fold = min(range(count), key=lambda k: loads[k])
+        loads[fold] = (loads[fold][0] + inside[group], loads[fold][1] + len(groups[group]))
+        fold_of |= dict.fromkeys(groups[group], fold)
     return fold_of
 
 
-def _most_used(by_use: Sequence[str], occurs: Mapping[str, int], count: int) -> list[str]:
-    """The people who bind the others together: those who occur as often as the `count`-th or nearly so."""
-    least = occurs[by_use[count - 1]]
-    return [one for one in by_use if occurs[one] >= least]
+def _clusters(people: Mapping[str, frozenset[str]], most: int, rng: np.random.Generator) -> list[list[str]]:
+    """People who share the most cases put together, as long as no cluster holds more than `most` whole cases."""
+    shared = Counter(pair for case in people.values() for pair in combinations(sorted(case), 2))
+    cluster_of = {one: {one} for one in sorted(frozenset().union(*people.values()))}
+    for one, other in sorted(shared, key=lambda pair: (-shared[pair], rng.random())):
+        both = cluster_of[one] | cluster_of[other]
+        if cluster_of[one] is not cluster_of[other] and sum(case <= both for case in people.values()) <= most:
+            for member in both:
+                cluster_of[member] = both
+    unlike = {id(cluster): sorted(cluster) for cluster in cluster_of.values()}
+    return list(unlike.values())
 
 
 def _bound(groups: Iterable[frozenset[str]]) -> list[list[str]]:
