@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan proof-augment clean
 
 install: $(VENV)/.installed
 
@@ -114,6 +114,20 @@ proof-lifespan: install
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_people.py '$(CEREBATCH_DATA)/volumes'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_sexes.py '$(CEREBATCH_DATA)/volumes'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_peers.py '$(CEREBATCH_DATA)/volumes'
+
+# Hours on 2 cores. The set is gone on with when it is there.
+proof-augment: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-augment: set CEREBATCH_DATA'; exit 2; }
+	test -d $(PROOF)/atlas/one.zarr -a ! -d $(PROOF)/atlas/one.zarr.fits || \
+	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
+	test -d $(PROOF)/augment/trial.zarr -a ! -d $(PROOF)/augment/trial.zarr.fits || \
+	  $(BIN)/cerebatch library build $(PROOF)/augment/trial.zarr --resolution 4.0 --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
+	$(BIN)/python benchmarks/proof_augment.py $(PROOF)/augment/many --library $(PROOF)/augment/trial.zarr
+	test -d $(PROOF)/atlas/scans || \
+	  $(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
+	$(BIN)/python benchmarks/augment.py rate $(PROOF)/atlas/one.zarr $(PROOF)/atlas/scans $(PROOF)/augment/scans.zarr
+	$(BIN)/python benchmarks/augment.py patches $(PROOF)/augment/scans.zarr
+	$(BIN)/python benchmarks/augment.py ants $(PROOF)/atlas/one.zarr
 
 clean:
 	rm -rf $(VENV) build $(DEMO) $(PROOF)

@@ -9,6 +9,7 @@ SIMD: str
 def resample_labels(
     source: NDArray[np.uint8], matrix: NDArray[np.float64], target_shape: tuple[int, int, int], threads: int
 ) -> NDArray[np.uint8]: ...
+def warp_labels(source: NDArray[np.uint8], field: NDArray[np.float32], threads: int) -> NDArray[np.uint8]: ...
 def fuse(
     target: NDArray[np.float32],
     images: Sequence[NDArray[np.float32]],

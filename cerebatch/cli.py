@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cerebatch.cli_augment import augment_app
 from cerebatch.cli_evaluate import evaluate
 from cerebatch.cli_library import library_app
 from cerebatch.cli_lifespan import lifespan_app
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(library_app, name="library")
 app.add_typer(profile_app, name="profile")
 app.add_typer(lifespan_app, name="lifespan")
+app.add_typer(augment_app, name="augment")
 
 
 def main() -> None:

@@ -180,3 +180,17 @@ def resample_labels(
     """
     matrix = inverse(source.affine) @ source_from_target @ target.affine
     return _kernels.resample_labels(np.ascontiguousarray(dseg), matrix[:3], target.shape, threads)
+
+
+def warp_labels(dseg: LabelMap, field: Field, threads: int = 1) -> LabelMap:
+    """Label map through displacements, by the vote of `resample_labels`: no code is ever invented.
+
+    Parameters
+    ----------
+    dseg : (X, Y, Z) uint8
+    field : (X, Y, Z, 3) float32
+        In voxels: what lies at ``index + field[index]`` comes to ``index``. Outside the map is background.
+    threads : int
+        OpenMP threads; the result does not depend on it.
+    """
+    return _kernels.warp_labels(np.ascontiguousarray(dseg), np.ascontiguousarray(field, dtype=np.float32), threads)

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cerebatch/resample_labels.hpp"
+#include "cerebatch/warp_labels.hpp"
 #include "fusion_bindings.hpp"
 
 namespace py = pybind11;
@@ -15,6 +16,7 @@ namespace {
 
 using LabelArray = py::array_t<std::uint8_t, py::array::c_style>;
 using MatrixArray = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using FieldArray = py::array_t<float, py::array::c_style>;
 
 LabelArray resample_labels(const LabelArray& source, const MatrixArray& matrix, const cerebatch::Shape& target_shape,
                            int threads) {
@@ -45,6 +47,28 @@ LabelArray resample_labels(const LabelArray& source, const MatrixArray& matrix, 
     return target;
 }
 
+LabelArray warp_labels(const LabelArray& source, const FieldArray& field, int threads) {
+    if (source.ndim() != 3) {
+        throw std::invalid_argument("source: expected 3 dimensions, found " + std::to_string(source.ndim()));
+    }
+    bool fits = field.ndim() == 4 && field.shape(3) == 3;
+    for (py::ssize_t axis = 0; fits && axis < 3; ++axis) fits = field.shape(axis) == source.shape(axis);
+    if (!fits) throw std::invalid_argument("field: expected the shape of source, and 3");
+    if (threads < 1) {
+        throw std::invalid_argument("threads: expected at least 1, found " + std::to_string(threads));
+    }
+    const cerebatch::Shape shape{source.shape(0), source.shape(1), source.shape(2)};
+    LabelArray target({shape[0], shape[1], shape[2]});
+    const std::uint8_t* from = source.data();
+    const float* by = field.data();
+    std::uint8_t* to = target.mutable_data();
+    {
+        py::gil_scoped_release release;
+        cerebatch::warp_labels(from, by, to, shape, threads);
+    }
+    return target;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_kernels, m) {
@@ -57,5 +81,7 @@ PYBIND11_MODULE(_kernels, m) {
     m.def("resample_labels", &resample_labels, py::arg("source").noconvert(), py::arg("matrix"),
           py::arg("target_shape"), py::arg("threads"),
           "Label map on another grid by linear vote; `matrix` (3, 4) maps target to source voxel indices.");
+    m.def("warp_labels", &warp_labels, py::arg("source").noconvert(), py::arg("field").noconvert(), py::arg("threads"),
+          "Label map through displacements in voxels (X, Y, Z, 3) by linear vote.");
     bind_fusion(m);
 }

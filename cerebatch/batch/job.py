@@ -14,7 +14,10 @@ from cerebatch.steps import Step
 Kind = Literal["cpu", "gpu"]
 
 STAGES = ("prepare", "atlas", "segment", "measure")
-"""All stages that a scan may go through, in order; profiles may name them whether or not a run has them."""
+"""All stages that a scan may go through, in order."""
+
+KNOWN_STAGES = (*STAGES, "augment")
+"""Profiles may name these whether or not a run has them."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from cerebatch.batch.events import Event, Tell
-from cerebatch.batch.job import STAGES, Job
+from cerebatch.batch.job import KNOWN_STAGES, Job
 from cerebatch.batch.manifest import End, Manifest, begin, finish, runs_folder
 from cerebatch.batch.place import WarmUp, engines, private_folder
 from cerebatch.batch.profile import Profile, require_fit
@@ -69,7 +69,7 @@ def run_jobs(
     """
     if not jobs:
         return
-    needs = profile.adjusted(jobs[0].needs(), also=STAGES)
+    needs = profile.adjusted(jobs[0].needs(), also=KNOWN_STAGES)
     require_fit(profile, needs)
     manifest = Manifest(
         command=sys.argv,

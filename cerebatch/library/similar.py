@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
 from cerebatch.library.layout import preview
@@ -37,11 +38,44 @@ class LeaveOut:
         return [k for k, (person, head) in enumerate(pairs) if person not in self.persons and head not in self.heads]
 
 
-def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOut | None = None) -> list[int]:
-    """Indices of the cases with the smallest L1 distance to a scan, nearest first (section 2.3).
+@dataclass(frozen=True)
+class Looks:
+    """What the cases of a library look like, read once to compare many scans with them.
 
     Compared are z-scores in blocks of 2 mm: shape and white matter decide, noise and single folia do not, and no
     voxel of the whole library has to be read at full resolution.
+
+    Attributes
+    ----------
+    resolution : float
+        Of the library, voxel edge in millimetres.
+    region : (px, py, pz) bool
+        Blocks where any case has a label.
+    scores : (N, V) float32
+        Z-scores of each case in the region.
+    """
+
+    resolution: float
+    region: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, library: Library) -> Looks:
+        """Read all previews."""
+        region = library.region()
+        scores = [standardised(preview_of, region)[region] for preview_of in library.previews()]
+        return cls(library.resolution, region, np.stack(scores))
+
+    def distances(self, image: Volume) -> NDArray[np.float64]:
+        """L1 distance of a scan, (X, Y, Z) on the library's grid, to each case: mean of the absolute differences."""
+        scan = standardised(preview(image, self.resolution), self.region)[self.region]
+        return np.array([float(np.abs(scores - scan).mean()) for scores in self.scores])
+
+
+def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOut | None = None) -> list[int]:
+    """Indices of the cases with the smallest L1 distance to a scan, nearest first (section 2.3).
+
+    `Looks` tells what is compared.
 
     Parameters
     ----------
@@ -65,9 +99,6 @@ def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOu
             found=f"none among {len(library.names)}",
             do="Use a larger library.",
         )
-    region = library.region()
-    scan = standardised(preview(image, library.resolution), region)[region]
-    previews = library.previews()
-    distances = [float(np.abs(standardised(previews[k], region)[region] - scan).mean()) for k in candidates]
+    distances = Looks.of(library).distances(image)[candidates]
     nearest = np.argsort(distances, kind="stable")[:count]
     return [candidates[k] for k in nearest]

@@ -58,12 +58,25 @@ class SubjectAtlas:
     cases: tuple[str, ...]
 
 
-def by_greedy(
-    scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], voxel_mm: float, threads: int
-) -> Iterator[Field]:
-    """Register each case to the scan by greedy; see `register_cases`."""
-    for case in cases:
-        yield greedy_bridge.register([scan], [case], REGISTRATION, voxel_mm=voxel_mm, mask=region, threads=threads)
+def by_greedy(schedule: GreedySchedule = REGISTRATION, seed: int = 0) -> Register:
+    """Greedy as `register_cases` calls it.
+
+    Parameters
+    ----------
+    schedule : GreedySchedule
+    seed : int
+        Of greedy's noise.
+    """
+
+    def register(
+        scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], voxel_mm: float, threads: int
+    ) -> Iterator[Field]:
+        for case in cases:
+            yield greedy_bridge.register(
+                [scan], [case], schedule, voxel_mm=voxel_mm, mask=region, threads=threads, seed=seed
+            )
+
+    return register
 
 
 def make_atlas(
@@ -74,7 +87,7 @@ def make_atlas(
     leave_out: LeaveOut | None = None,
     threads: int = 1,
     log: StepLog | None = None,
-    register: Register = by_greedy,
+    register: Register | None = None,
 ) -> SubjectAtlas:
     """Label a scan by the library.
 
@@ -91,7 +104,7 @@ def make_atlas(
         Of each registration and of the fusion; the result does not depend on it.
     log : StepLog, optional
         Gets the seconds of each step.
-    register : callable
+    register : callable, optional
         See `register_cases`.
 
     Raises
@@ -123,7 +136,7 @@ def register_cases(
     region: NDArray[np.bool_],
     resolution: float,
     threads: int = 1,
-    register: Register = by_greedy,
+    register: Register | None = None,
 ) -> list[Field]:
     """Displacements that bring library cases onto a scan.
 
@@ -140,8 +153,8 @@ def register_cases(
     resolution : float
         Voxel edge in millimetres.
     threads : int
-    register : callable
-        Scan, cases, region, voxel edge in millimetres, threads -> fields in voxels: by greedy or by a network.
+    register : callable, optional
+        Scan, cases, region, voxel edge in millimetres, threads -> fields in voxels: by greedy, or by a network.
 
     Returns
     -------
@@ -157,7 +170,8 @@ def register_cases(
     mask = _reduced(region.astype(np.float32), factor) > 0
     seen = [seen_by_registration(case, resolution) for case in cases]
     fixed = seen_by_registration(scan, resolution)
-    return [np.float32(factor) * field for field in register(fixed, seen, mask, resolution * factor, threads)]
+    fields = (register or by_greedy())(fixed, seen, mask, resolution * factor, threads)
+    return [np.float32(factor) * field for field in fields]
 
 
 def fuse_cases(
