@@ -119,9 +119,9 @@ def make_test_image(
 
 def scan_scene(
     scene: Scene, *, name: str, seed: int, t1w: Protocol | None = None, t2w: Protocol | None = None,
-    erased: bool = False,
+    erased: bool = False, sequences: dict[str, Sequence] | None = None,
 ) -> TestImage:  # fmt: skip
-    """Scan a scene; `name` is the participant's label, the rest as of `make_test_image`."""
+    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_test_image`."""
     protocols = {"T1w": t1w or Protocol(), "T2w": t2w or Protocol()}
     body, place, texture_seed, *scan_seeds = np.random.SeedSequence(seed).spawn(5)
     rng = np.random.default_rng(place)
@@ -134,7 +134,7 @@ def scan_scene(
     }
     rng = np.random.default_rng(body)
     materials = drawn_materials(rng)
-    sequences: dict[str, Sequence] = {"T1w": drawn_t1w(rng), "T2w": drawn_t2w(rng)}
+    sequences = sequences or {"T1w": drawn_t1w(rng), "T2w": drawn_t2w(rng)}
     texture = drawn_texture(scene.head.grid, texture_seed)
     frames = {"T1w": scanner_from_head, "T2w": motion @ scanner_from_head}
     images = {

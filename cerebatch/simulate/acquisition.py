@@ -81,4 +81,4 @@ def acquired(
     scan = np.hypot(image + real, imaginary)
     if outside is not None:
         scan[outside] = 0
-    return np.rint(scan * np.float32(scanner.brightness)).astype(np.int16)
+    return np.asarray(np.rint(scan * np.float32(scanner.brightness)), dtype=np.int16)

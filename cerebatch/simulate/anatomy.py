@@ -114,9 +114,7 @@ def strengths(anatomy: Anatomy, log_ratios: NDArray[np.float64]) -> NDArray[np.f
     return np.asarray(np.linalg.solve(square, response.T @ log_ratios))
 
 
-def _flow(
-    cells: LabelMap, sizes_mm: NDArray[np.float64], step: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _flow(cells: LabelMap, sizes_mm: NDArray[np.float64], step: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Gradients of the solutions of Poisson's equation whose sources are the cells, by Fourier transform."""
     blocks = tuple(-(-n // step) for n in cells.shape)
     padded = np.pad(cells, [(0, b * step - n) for b, n in zip(blocks, cells.shape, strict=True)])
@@ -131,7 +129,7 @@ def _flow(
         2 * np.pi * fft.rfftfreq(wide[2], float(sizes_mm[2]) * step),
         indexing="ij",
     )
-    square = sum(wave**2 for wave in waves)
+    square = np.sum([wave**2 for wave in np.broadcast_arrays(*waves)], axis=0)
     square[0, 0, 0] = np.inf
     flows = []
     for mask in masks:

@@ -44,7 +44,9 @@ class Change:
         flow is asked for the rest of its volume, and the fissures for what the flow could not give.
         """
         white = np.array([label.lobe == "white_matter" for label in LABELS])
-        fissures = np.where(white, 0.0, anatomy.own_share * (1 - body.child_closed) + (1 - anatomy.own_share) * body.opened)
+        fissures = np.where(
+            white, 0.0, anatomy.own_share * (1 - body.child_closed) + (1 - anatomy.own_share) * body.opened
+        )
         kept = body.volumes * (1 - anatomy.own_share)
         wanted = np.clip(np.log(kept / (1 - fissures)), -_GREATEST_LOG_RATIO, _GREATEST_LOG_RATIO)
         strength = strengths(anatomy, wanted)

@@ -70,7 +70,9 @@ def sampled(change: Change, block: Grid, frame_from_scan: Affine, shape: Waves) 
     thick = factors[0] * max(1, _MOST_POINTS // (fine.shape[1] * fine.shape[2] * factors[0]))
     pieces = []
     for start in range(0, fine.shape[0], thick):
-        slab = fine.block((slice(start, min(start + thick, fine.shape[0])), slice(0, fine.shape[1]), slice(0, fine.shape[2])))
+        slab = fine.block(
+            (slice(start, min(start + thick, fine.shape[0])), slice(0, fine.shape[1]), slice(0, fine.shape[2]))
+        )
         pieces.append(change.look_up(lattice.over(slab.shape, frame_from_scan @ slab.affine, place, (x, y, z))))
     lobules = np.concatenate([codes for codes, _ in pieces])
     white = np.concatenate([mask for _, mask in pieces])

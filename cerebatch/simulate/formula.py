@@ -94,4 +94,4 @@ def _from_surface(x: Field, y: Field, z: Field, inside: NDArray[np.bool_], cut: 
     slope = np.sqrt(sum(np.gradient(body, EDGE_MM, axis=axis) ** 2 for axis in range(3))) + 1e-6
     notch = (body < cut) & ~inside
     from_notch = np.asarray(ndimage.distance_transform_edt(~notch, sampling=EDGE_MM), np.float64) - EDGE_MM / 2
-    return np.minimum((cut - body) / slope, from_notch)
+    return np.asarray(np.minimum((cut - body) / slope, from_notch))

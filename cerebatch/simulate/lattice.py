@@ -14,7 +14,9 @@ Function = Callable[[Points], Points]
 """Values (N, C) at points (N, 3)."""
 
 
-def over(shape: tuple[int, int, int], affine: Affine, function: Function, step: tuple[int, int, int]) -> NDArray[np.float32]:
+def over(
+    shape: tuple[int, int, int], affine: Affine, function: Function, step: tuple[int, int, int]
+) -> NDArray[np.float32]:
     """Values of a smooth function at all voxel centres of a grid.
 
     Parameters
@@ -32,7 +34,7 @@ def over(shape: tuple[int, int, int], affine: Affine, function: Function, step: 
     values : (C, X, Y, Z) float32
     """
     counts = [-(-(n - 1) // s) + 1 for n, s in zip(shape, step, strict=True)]
-    index = np.indices(counts).reshape(3, -1).T * np.array(step, dtype=np.float64)
+    index = np.indices(counts).reshape(3, -1).T.astype(np.float64) * step
     values = function(apply(affine, index)).T.reshape(-1, *counts).astype(np.float32)
     for axis, (n, s) in enumerate(zip(shape, step, strict=True), start=1):
         values = _between(values, axis, n, s)

@@ -2,9 +2,10 @@
 
 The rates are chosen, not measured. Their direction follows what is published: the cerebellum grows into the teens,
 in girls for a shorter time than in boys, and is larger in men (Tiemeier et al. 2010, NeuroImage 49:63-70); grey
-matter shrinks by about 2.5% in ten years, in Crus I, Crus II and the vermis nearly twice as fast (Yu et al. 2017, Cerebellum
-16:388-397), most of all in VI and Crus I (Cui et al. 2020, QIMS); Alzheimer's disease takes more from the posterior
-lobe, VI and Crus I (Gellersen et al. 2021, NeuroImage: Clinical 30).
+matter shrinks by about 2.5% in ten years, in Crus I and II and the vermis nearly twice as fast (Yu et al. 2017,
+Cerebellum 16:388-397), most of all in VI and Crus I (Cui et al. 2020, QIMS 10:137-148); Alzheimer's disease takes more
+from the posterior lobe, VI and Crus I (Gellersen et al. 2021). For autism a small effect is chosen, though the people
+of ABIDE showed none (Traut et al. 2018, Biological Psychiatry).
 """
 
 from __future__ import annotations
