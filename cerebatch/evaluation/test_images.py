@@ -23,6 +23,7 @@ from cerebatch.evaluation.scene import AIR, HeadMap, Lobules, Scene, make_scene,
 from cerebatch.evaluation.sequences import Sequence, drawn_materials, drawn_t1w, drawn_t2w, signals
 from cerebatch.files import write_image, write_json, write_label_table
 from cerebatch.space import Affine, Grid, LabelMap, Volume, apply, inverse, resample_labels
+from lifespan.simulated import KEY
 
 TRUTH = "derivatives/test-truth"
 """Where the truth lies inside the dataset."""
@@ -204,7 +205,7 @@ def write_descriptions(root: Path) -> None:
         content: dict[str, object] = {"Name": name, "BIDSVersion": "1.10.0", "DatasetType": kind}
         if kind == "derivative":
             content["GeneratedBy"] = [{"Name": "cerebatch benchmarks/test_images.py"}]
-        write_json(folder / "dataset_description.json", content | {"License": "CC BY-NC-SA 4.0"})
+        write_json(folder / "dataset_description.json", content | {"License": "CC BY-NC-SA 4.0", KEY: True})
     (root / "README").write_text(DESCRIPTION + "\n")
 
 

@@ -56,7 +56,7 @@ def formula_anatomy() -> Anatomy:
         np.concatenate([white, white[::-1]]),
         np.concatenate([depth_mm, depth_mm[::-1]]).astype(np.float32),
         whole,
-        np.full(len(labels.LABELS), OWN_SHARE),
+        np.array([0.0 if label.lobe == "white_matter" else OWN_SHARE for label in labels.LABELS]),
     )
 
 

@@ -32,6 +32,7 @@ from cerebatch.evaluation.scene import (
 from cerebatch.evaluation.sequences import Sequence, drawn_t1w, drawn_t2w
 from cerebatch.evaluation.test_images import scan_scene
 from cerebatch.labelmaps import map_name
+from cerebatch.labels import LABELS
 from cerebatch.library.arbor import CORES, depth_within_mm
 from cerebatch.library.build import label_maps
 from cerebatch.simulate import lattice
@@ -45,6 +46,9 @@ from cerebatch.space import Affine, Grid, LabelMap, Volume
 
 BOTTOM_MM = 2.0
 """Borders between lobules that touch do not open closer to the white matter than this."""
+
+_DEPTH_SMOOTHING = 0.8
+"""Standard deviation in voxels."""
 
 _SLAB = 16
 _INTRACRANIAL = (FLUID, GREY, WHITE, DEEP, STEM)
@@ -159,7 +163,10 @@ def map_anatomy(lobules: Lobules) -> Anatomy:
     del core_mm
     cells = np.where(lobules.outline, dseg[tuple(nearest(labelled, grid))], np.uint8(0))
     cells[~labelled & np.isin(cells, CORES)] = 0
-    return Anatomy.of(cells, lobules.white, depth_mm, grid)
+    # Distances between voxel centres come in steps, and volumes would, too.
+    depth_mm = ndimage.gaussian_filter(depth_mm, _DEPTH_SMOOTHING, truncate=3.0)
+    own_share = np.array([1 - labelled[cells == label.index].mean() for label in LABELS])
+    return Anatomy.of(cells, lobules.white, depth_mm, grid, own_share)
 
 
 def aged(lobules: Lobules, change: Change) -> Lobules:
