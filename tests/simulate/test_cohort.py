@@ -44,7 +44,7 @@ def test_it_is_a_bids_dataset_that_run_takes(cohort: Path) -> None:
     assert [(case.age, case.sex) for case in found.cases] == [(one.age_years, one.sex) for one in people]
     assert all(case.t2w is not None for case in found.cases)
     for case in found.cases:
-        assert read_scan(case.t1w).voxels.max() > 300
+        assert read_scan(case.t1w).image.max() > 300
 
 
 def test_the_participants_table_is_explained(cohort: Path) -> None:
