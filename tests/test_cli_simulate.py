@@ -13,8 +13,9 @@ from cerebatch.errors import SettingsError
 
 
 def test_old_people_without_skull(tmp_path: Path) -> None:
-    options = "--people 2 --youngest 70 --oldest 80 --voxel-size 4 --no-skull --processes 1".split()
-    ran = CliRunner().invoke(app, ["simulate", str(tmp_path / "old"), *options])
+    ages_asked = ["--people", "2", "--youngest", "70", "--oldest", "80"]
+    quick = ["--voxel-size", "4", "--no-skull", "--processes", "1"]
+    ran = CliRunner().invoke(app, ["simulate", str(tmp_path / "old"), *ages_asked, *quick])
     assert ran.exit_code == 0, ran.output
     assert "2 simulated people" in ran.output
     assert "no bounds" in ran.output

@@ -110,8 +110,8 @@ def strengths(anatomy: Anatomy, log_ratios: NDArray[np.float64]) -> NDArray[np.f
         The least squares solution with a small penalty; `response` @ strengths is what they do.
     """
     response = anatomy.response
-    square = response.T @ response + _RIDGE * np.eye(len(response))
-    return np.asarray(np.linalg.solve(square, response.T @ log_ratios))
+    square = np.einsum("kl,km->lm", response, response) + _RIDGE * np.eye(len(response))
+    return np.asarray(np.linalg.solve(square, np.einsum("kl,k->l", response, log_ratios)))
 
 
 def _flow(cells: LabelMap, sizes_mm: NDArray[np.float64], step: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -138,5 +138,6 @@ def _flow(cells: LabelMap, sizes_mm: NDArray[np.float64], step: int) -> tuple[ND
         parts = [fft.irfftn(1j * wave * potential, wide)[:x, :y, :z] for wave in waves]
         flows.append(np.stack([part / size for part, size in zip(parts, sizes_mm, strict=True)]))
     flat = masks.reshape(len(masks), -1).astype(np.float64)
-    response = flat @ flat.T / flat.sum(axis=1, keepdims=True)
+    # No matrix product: its last digits depend on the number of threads.
+    response = np.einsum("kn,ln->kl", flat, flat) / flat.sum(axis=1, keepdims=True)
     return np.stack(flows).astype(np.float32), response

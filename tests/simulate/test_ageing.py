@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from cerebatch import labels, space
+from cerebatch.library.borders import visible_share
 from cerebatch.phantom.people import Waves
 from cerebatch.simulate import fine
 from cerebatch.simulate.change import Change
@@ -58,18 +59,8 @@ def volumes_mm3(cut: Cut) -> NDArray[np.float64]:
 
 
 def open_share(cut: Cut) -> float:
-    """Share of the borders between lobules, along the axes, that a gap of fluid keeps apart."""
-    together = apart = 0
-    for axis in range(3):
-        lines = np.moveaxis(cut.lobules, axis, -1)
-        held = np.flatnonzero(lines)
-        one, other = held[:-1], held[1:]
-        a, b = lines.ravel()[one], lines.ravel()[other]
-        near = (one // lines.shape[-1] == other // lines.shape[-1]) & (other - one <= 6)
-        border = near & (a != b) & ((a - 1) // 13 == (b - 1) // 13) & (a % 13 != 0) & (b % 13 != 0)
-        apart += int(np.count_nonzero(border & (other - one > 1)))
-        together += int(np.count_nonzero(border & (other - one == 1)))
-    return apart / (apart + together)
+    """Share of the borders between lobules that a gap of fluid keeps apart."""
+    return visible_share(cut.lobules, np.zeros(cut.lobules.shape, dtype=bool), cut.grid)
 
 
 @pytest.mark.parametrize("label", labels.LABELS, ids=lambda label: label.abbreviation)
