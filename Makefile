@@ -25,7 +25,7 @@ $(VENV)/.installed: $(SOURCES)
 
 demo: install
 	rm -rf $(DEMO)/phantoms $(DEMO)/derivatives
-	$(BIN)/cerebatch simulate $(DEMO)/phantoms --people 3 --voxel-size 2
+	$(BIN)/cerebatch simulate $(DEMO)/phantoms --phantoms --people 3 --voxel-size 2
 	$(BIN)/cerebatch run $(DEMO)/phantoms $(DEMO)/derivatives participant \
 	  --labelled-case $(DEMO)/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 	@echo
@@ -89,7 +89,7 @@ proof-cluster: install
 	$(BIN)/python benchmarks/relay_kills.py --kills 20
 	$(BIN)/python benchmarks/relay.py cohort
 	$(BIN)/python benchmarks/relay.py many
-	test -d $(PROOF)/cluster/phantoms || $(BIN)/cerebatch simulate $(PROOF)/cluster/phantoms --people 60 --voxel-size 2
+	test -d $(PROOF)/cluster/phantoms || $(BIN)/cerebatch simulate $(PROOF)/cluster/phantoms --phantoms --people 60 --voxel-size 2
 	$(BIN)/python benchmarks/relay.py scaling $(PROOF)/cluster/phantoms \
 	  --labelled-case $(PROOF)/cluster/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 

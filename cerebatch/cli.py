@@ -15,6 +15,7 @@ from cerebatch.cli_library import library_app
 from cerebatch.cli_lifespan import lifespan_app
 from cerebatch.cli_profile import profile_app
 from cerebatch.cli_run import run
+from cerebatch.cli_simulate import simulate
 from cerebatch.cli_status import status
 from cerebatch.cli_train import train
 from cerebatch.cli_words import COULD_NOT_RUN, say
@@ -52,6 +53,7 @@ app.command()(run)
 app.command()(train)
 app.command()(status)
 app.command()(evaluate)
+app.command()(simulate)
 
 
 @app.command()
@@ -65,22 +67,6 @@ def volumes(dseg: Annotated[Path, typer.Argument(help="Label map in cerebatch co
     print("\t".join(COLUMNS))
     for row in table(None, found, None):
         print("\t".join(row.as_text().values()))
-
-
-@app.command()
-def simulate(
-    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset; must not hold one already.")],
-    people: Annotated[int, typer.Option(min=1, help="How many.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
-    voxel_size: Annotated[float, typer.Option(min=0.5, max=3.5, help="Edge of a voxel in mm.")] = 1.0,
-    skull: Annotated[bool, typer.Option(help="Whole heads, or brain-extracted ones.")] = True,
-    t2w: Annotated[bool, typer.Option("--t2w", help="Write a T2w of each, too.")] = False,
-) -> None:
-    """Write phantoms: made-up people as a BIDS dataset, with the true labels beside it."""
-    from cerebatch.phantom import write_cohort
-
-    write_cohort(out_bids, people, seed, resolution_mm=voxel_size, skull=skull, t2=t2w)
-    print(f"{people} phantoms (made up, not people) in {out_bids}, their truth in derivatives/phantom-truth")
 
 
 @app.command()

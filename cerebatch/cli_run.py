@@ -111,7 +111,7 @@ def run(
     if dry_run:
         _tell_plan(jobs, cohort, console)
         return
-    _write_description(out)
+    _write_description(bids_dir, out)
     outcomes: list[Outcome] = []
     if jobs:
         with progress(len(jobs), list(jobs[0].needs()), console) as tell:
@@ -195,14 +195,16 @@ def _check_labels(library: Path | None, labelled_case: Path | None, resolution: 
             )
 
 
-def _write_description(out: Path) -> None:
+def _write_description(bids_dir: Path, out: Path) -> None:
     from cerebatch import __version__
     from cerebatch.bids import dataset_description
     from cerebatch.files import write_json
+    from lifespan.simulated import is_simulated
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "dataset_description.json", dataset_description(__version__))
+        simulated = is_simulated(bids_dir) or is_simulated(out)
+        write_json(out / "dataset_description.json", dataset_description(__version__, simulated=simulated))
         (out / ".bidsignore").write_text("records/\nlogs/\nwork/\n**/figures/\n*_xfm.txt\n*_volumes.*\n")
     except OSError as error:
         raise InputError(

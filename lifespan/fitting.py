@@ -19,6 +19,7 @@ from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measure
 from lifespan.model import Key, LifespanModel
 from lifespan.paper_fit import fit_paper
 from lifespan.people import GROUPS, NOT_STATED, People, groups_of
+from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
 from lifespan.variant import fit_variant
@@ -59,7 +60,7 @@ def fit(
     TableError
         The table cannot be used.
     FitError
-        It can, but not for this model: visits, sites, too few people, one age.
+        It can, but not for this model: visits, sites, too few people, one age; or its people are simulated.
     ValueError
         Unknown words in `model` or `icv`.
     """
@@ -69,6 +70,7 @@ def fit(
     people = read_table(table, reading)
     if one_visit:
         people = earliest_visits(people)
+    refuse_simulated(people)
     _refuse(people, choice)
     warnings = list(people.warnings)
     if people.tool == NOT_STATED:

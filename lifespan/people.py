@@ -36,6 +36,8 @@ class People:
     totals : frozenset of str
         Structures that are sums of others: lobes, both sides, the whole.
     warnings : tuple of str
+    simulated : bool
+        Whether a dataset that the table or its participants belong to says that its people are simulated.
     """
 
     source: str
@@ -45,6 +47,7 @@ class People:
     icv_method: str = NOT_STATED
     totals: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = field(default=())
+    simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -15,6 +15,7 @@ from lifespan.errors import MismatchError
 from lifespan.measures import ABSOLUTE, UNITS, measured
 from lifespan.model import Key, LifespanModel
 from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
+from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
 
@@ -132,8 +133,11 @@ def transfer(
     ------
     MismatchError
         The model has no sites, or controls have no site.
+    FitError
+        The controls are simulated.
     """
     people = check_fits(model, read_table(controls, reading))
+    refuse_simulated(people)
     if not model.choice.sites:
         raise MismatchError(
             people.source,

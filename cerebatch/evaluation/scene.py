@@ -167,7 +167,7 @@ def read_head_map(path: Path) -> HeadMap:
     return HeadMap(map_name(path), np.ascontiguousarray(material), own, grid)
 
 
-def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False) -> Scene:
+def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False, pose: Pose | None = None) -> Scene:
     """Set a lobule map into a head.
 
     The lobules win over everything but the brain stem; fissures are fluid.
@@ -179,17 +179,15 @@ def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False) -> Scen
     erased : bool
         Leave nothing inside the outline but grey matter around a smoothed core, so that no border between lobules
         is to be seen. Pose and truth stay the same.
+    pose : Pose, optional
+        Of another scene, where the map has been changed since; found without it.
 
     Raises
     ------
     StageError
         No similarity brings the two to overlap.
     """
-    half = labels.LABELS[len(labels.STRUCTURES)].index
-    side = lobules.dseg[tuple(_nearest(lobules.dseg > 0, lobules.grid))]
-    shape = Shape(lobules.outline & (side < half), lobules.outline & (side >= half), lobules.white, lobules.grid)
-    outside = np.isin(head.material, (AIR, STEM, BONE, FAT, MUSCLE))
-    pose = find_pose(shape, head.own, outside, f"{lobules.name} in {head.name}")
+    pose = pose or pose_in(lobules, head)
     grid = Grid(lobules.grid.shape, pose.head_from_map @ lobules.grid.affine)
     around = resample_labels(head.material, head.grid, grid, np.eye(4))
     labelled = (lobules.dseg > 0) & (around != STEM)
@@ -203,9 +201,18 @@ def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False) -> Scen
         inset[lobules.outline & ~np.isin(around, (STEM, WHITE))] = FLUID + 1
         inset[labelled] = np.where(lobules.white[labelled], np.uint8(WHITE + 1), np.uint8(GREY + 1))
     truth = np.where(labelled, lobules.dseg, np.uint8(0))
-    core_code = np.where(truth < half, np.uint8(CORES[0]), np.uint8(CORES[1]))
+    core_code = np.where(truth <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
     dseg = np.where(labelled & lobules.white, core_code, truth)
     return Scene(head, pose, inset, dseg, truth, grid, _figures(lobules, head, around, grid))
+
+
+def pose_in(lobules: Lobules, head: HeadMap) -> Pose:
+    """Where a lobule map comes to lie in a head (`pose.find_pose`)."""
+    half = labels.LABELS[len(labels.STRUCTURES)].index
+    side = lobules.dseg[tuple(nearest(lobules.dseg > 0, lobules.grid))]
+    shape = Shape(lobules.outline & (side < half), lobules.outline & (side >= half), lobules.white, lobules.grid)
+    outside = np.isin(head.material, (AIR, STEM, BONE, FAT, MUSCLE))
+    return find_pose(shape, head.own, outside, f"{lobules.name} in {head.name}")
 
 
 def _figures(lobules: Lobules, head: HeadMap, around: LabelMap, grid: Grid) -> dict[str, float]:
@@ -240,7 +247,7 @@ def _outline(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     return fine | mask
 
 
-def _nearest(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.intp]:
+def nearest(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.intp]:
     """Indices of the nearest voxel of a mask."""
     found: NDArray[np.intp] = ndimage.distance_transform_edt(
         ~mask, sampling=grid.voxel_sizes_mm, return_distances=False, return_indices=True

@@ -23,6 +23,7 @@ from cerebatch.evaluation.scene import AIR, HeadMap, Lobules, Scene, make_scene,
 from cerebatch.evaluation.sequences import Sequence, drawn_materials, drawn_t1w, drawn_t2w, signals
 from cerebatch.files import write_image, write_json, write_label_table
 from cerebatch.space import Affine, Grid, LabelMap, Volume, apply, inverse, resample_labels
+from lifespan.simulated import KEY
 
 TRUTH = "derivatives/test-truth"
 """Where the truth lies inside the dataset."""
@@ -119,9 +120,9 @@ def make_test_image(
 
 def scan_scene(
     scene: Scene, *, name: str, seed: int, t1w: Protocol | None = None, t2w: Protocol | None = None,
-    erased: bool = False,
+    erased: bool = False, sequences: dict[str, Sequence] | None = None,
 ) -> TestImage:  # fmt: skip
-    """Scan a scene; `name` is the participant's label, the rest as of `make_test_image`."""
+    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_test_image`."""
     protocols = {"T1w": t1w or Protocol(), "T2w": t2w or Protocol()}
     body, place, texture_seed, *scan_seeds = np.random.SeedSequence(seed).spawn(5)
     rng = np.random.default_rng(place)
@@ -134,7 +135,7 @@ def scan_scene(
     }
     rng = np.random.default_rng(body)
     materials = drawn_materials(rng)
-    sequences: dict[str, Sequence] = {"T1w": drawn_t1w(rng), "T2w": drawn_t2w(rng)}
+    sequences = sequences or {"T1w": drawn_t1w(rng), "T2w": drawn_t2w(rng)}
     texture = drawn_texture(scene.head.grid, texture_seed)
     frames = {"T1w": scanner_from_head, "T2w": motion @ scanner_from_head}
     images = {
@@ -204,7 +205,7 @@ def write_descriptions(root: Path) -> None:
         content: dict[str, object] = {"Name": name, "BIDSVersion": "1.10.0", "DatasetType": kind}
         if kind == "derivative":
             content["GeneratedBy"] = [{"Name": "cerebatch benchmarks/test_images.py"}]
-        write_json(folder / "dataset_description.json", content | {"License": "CC BY-NC-SA 4.0"})
+        write_json(folder / "dataset_description.json", content | {"License": "CC BY-NC-SA 4.0", KEY: True})
     (root / "README").write_text(DESCRIPTION + "\n")
 
 

@@ -70,7 +70,7 @@ def white_apart(lobules: LabelMap, white: NDArray[np.bool_]) -> LabelMap:
 def _grow_side(dseg: LabelMap, core: int, grid: Grid, share: float) -> NDArray[np.bool_]:
     inside = np.flatnonzero(dseg)
     code = dseg.ravel()[inside]
-    depth_mm = _depth_mm(dseg, core, grid).ravel()[inside]
+    depth_mm = depth_within_mm(dseg, core, grid).ravel()[inside]
     far, way = _ways_to_core(dseg, inside, depth_mm, core)
 
     # From the twigs down: each voxel learns the greatest depth that reaches the core through it.
@@ -99,8 +99,22 @@ def _grow_side(dseg: LabelMap, core: int, grid: Grid, share: float) -> NDArray[n
     return white
 
 
-def _depth_mm(dseg: LabelMap, core: int, grid: Grid) -> NDArray[np.float32]:
-    """Distance of each voxel of a lobule to the nearest one that is neither in it nor in the core."""
+def depth_within_mm(dseg: LabelMap, core: int, grid: Grid) -> NDArray[np.float32]:
+    """Distance of each voxel of a lobule to the nearest one that is neither in it nor in the core.
+
+    Parameters
+    ----------
+    dseg : (X, Y, Z) uint8
+        The labels of one side.
+    core : int
+        Code of its white matter.
+    grid : Grid
+
+    Returns
+    -------
+    depth_mm : (X, Y, Z) float32
+        0 outside the lobules.
+    """
     depth_mm = np.zeros(dseg.shape, dtype=np.float32)
     for code in np.unique(dseg[(dseg > 0) & (dseg != core)]):
         block = _bounds(dseg == code)

@@ -10,6 +10,7 @@ from cerebatch import labels, space
 from cerebatch.files import require_empty, write_image, write_json, write_label_table, write_rows
 from cerebatch.phantom.cerebellum import template_case
 from cerebatch.phantom.people import Phantom, person
+from lifespan.simulated import KEY
 
 MADE_UP = (
     "A phantom: a template head whose cerebellum is made by formula. No person was scanned; all values are made up."
@@ -99,7 +100,7 @@ def _write_truth(folder: Path, name: str, made: Phantom) -> None:
 def _write_descriptions(root: Path) -> None:
     write_json(
         root / "dataset_description.json",
-        {"Name": "cerebatch phantom (made up, not people)", "BIDSVersion": "1.10.0", "DatasetType": "raw"},
+        {"Name": "cerebatch phantom (made up, not people)", "BIDSVersion": "1.10.0", "DatasetType": "raw", KEY: True},
     )
     write_json(
         root / "participants.json",
@@ -109,7 +110,7 @@ def _write_descriptions(root: Path) -> None:
         },
     )
     (root / "README").write_text(
-        f"{MADE_UP}\n\nWritten by `cerebatch simulate`. Sizes of the 26 structures follow published maps "
+        f"{MADE_UP}\n\nWritten by `cerebatch simulate --phantoms`. Sizes of the 26 structures follow published maps "
         f"(Park et al. 2014);\nthe rest of the head is the {space.TEMPLATE_SPACE} template. True label maps and "
         f"volumes are in {TRUTH}.\n"
     )
@@ -120,6 +121,7 @@ def _write_descriptions(root: Path) -> None:
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
             "GeneratedBy": [{"Name": "cerebatch simulate"}],
+            KEY: True,
         },
     )
     write_json(

@@ -125,6 +125,37 @@ def cerebellar_tissue(
     return (slice(x.start, x.start + inside.shape[0]), y, z), inside, gm, wm
 
 
+def leaves(x: Field, y: Field, z: Field, edge_mm: float) -> tuple[Field, Field, NDArray[np.int64]]:
+    """The fan counted in leaves.
+
+    Parameters
+    ----------
+    x, y, z : float
+        Centres of the voxels of a grid as `cerebellum.centres_mm` gives them, MNI millimetres.
+    edge_mm : float
+        Edge of a voxel.
+
+    Returns
+    -------
+    leaf : (X, Y, Z) float
+        From 0 at the first to the number of leaves at the last; a furrow lies at every whole number.
+    slope : (X, Y, Z) float
+        Leaves in a millimetre.
+    borders : (13,) int
+        The whole numbers where a lobule begins or ends.
+    """
+    folia = [FOLIA.get(name, 1) for name in labels.STRUCTURES[:-1]]
+    borders = np.cumsum([0, *folia])
+    leaf = np.interp(cerebellum.fan_field(x, y, z), cerebellum.fitted_cuts().fan, borders)
+    slope = np.sqrt(sum(np.gradient(leaf, edge_mm, axis=axis) ** 2 for axis in range(3))) + 1e-6
+    return leaf, slope, borders
+
+
+def peduncles(x: Field, y: Field, z: Field) -> NDArray[np.bool_]:
+    """Where white matter joins the cerebellum to the brain stem; arguments as of `fossa`."""
+    return np.asarray(((np.abs(x) - 17) / 7) ** 2 + ((y + 42) / 14) ** 2 + ((z + 35) / 8) ** 2 < 1)
+
+
 def _tissue_classes(grid: space.Grid) -> NDArray[np.uint8]:
     """Tissue at the voxel centres of a grid that ends at the midline."""
     x, y, z = cerebellum.centres_mm(grid)
@@ -135,10 +166,7 @@ def _tissue_classes(grid: space.Grid) -> NDArray[np.uint8]:
     from_surface = np.asarray(ndimage.distance_transform_edt(inside, sampling=edge), np.float64)
     from_core = np.asarray(ndimage.distance_transform_edt(~core, sampling=edge), np.float64)
 
-    folia = [FOLIA.get(name, 1) for name in labels.STRUCTURES[:-1]]
-    borders = np.cumsum([0, *folia])
-    leaf = np.interp(cerebellum.fan_field(x, y, z), cuts.fan, borders)
-    slope = np.sqrt(sum(np.gradient(leaf, edge, axis=axis) ** 2 for axis in range(3))) + 1e-6
+    leaf, slope, borders = leaves(x, y, z, edge)
     furrow = np.abs(leaf - np.rint(leaf))
     sheet = 0.5 - furrow
 
@@ -149,7 +177,7 @@ def _tissue_classes(grid: space.Grid) -> NDArray[np.uint8]:
     branch = (sheet < np.minimum(0.5 * slope, 0.12)) & (from_surface > 2.5)
 
     classes = np.full(grid.shape, _OUTSIDE, np.uint8)
-    classes[((np.abs(x) - 17) / 7) ** 2 + ((y + 42) / 14) ** 2 + ((z + 35) / 8) ** 2 < 1] = _PEDUNCLE
+    classes[peduncles(x, y, z)] = _PEDUNCLE
     classes[inside] = _GM
     classes[inside & branch] = _WM
     classes[inside & fissure] = _FISSURE

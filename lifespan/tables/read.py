@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from lifespan.people import NOT_STATED, People
+from lifespan.simulated import is_simulated
 from lifespan.tables.ceres import is_ceres, read_ceres
 from lifespan.tables.checks import check
 from lifespan.tables.freesurfer import is_aseg, read_aseg
@@ -81,6 +82,8 @@ def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | Non
         leave_out=said.leave_out,
         visit_pattern=said.visit_pattern,
     )
+    files = [path for path in (table, said.participants) if isinstance(path, Path | str)]
+    people = replace(people, simulated=any(is_simulated(path) for path in files))
     if said.structures is not None:
         kept = [name for name in people.structures if _wanted(name, raw.structures[name].name, said.structures)]
         people = people.only(kept or people.structures)

@@ -1,0 +1,151 @@
+"""Simulated people as a BIDS dataset, with what is true of them beside."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from cerebatch import space
+from cerebatch.bids import Case, output_name
+from cerebatch.errors import SettingsError
+from cerebatch.files import require_empty, write_image, write_label_table, write_rows
+from cerebatch.phantom.cerebellum import template_case
+from cerebatch.simulate.descriptions import write_descriptions
+from cerebatch.simulate.people import Person
+from cerebatch.simulate.scanners import Scanner, scanner_of
+from cerebatch.simulate.source import Simulated, Source
+from cerebatch.volumes import Row, counted_cm3, table
+
+TRUTH = "derivatives/simulated-truth"
+"""Where the truth lies inside the dataset."""
+
+VOLUMES = "seg-lobules_volumes.tsv"
+"""Table of the true volumes, in the columns of `run` with a participant in each row."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a process needs to make and write one person; the source came before."""
+
+    root: Path
+    person: Person
+    scanner: Scanner
+    seed: int
+
+
+def write_simulated(
+    out_dir: Path | str,
+    people: Sequence[Person],
+    source: Source,
+    seed: int,
+    *,
+    voxel_mm: float = 1.0,
+    processes: int = 1,
+    tell: Tell | None = None,
+) -> None:
+    """Make, scan and write people.
+
+    Parameters
+    ----------
+    out_dir : Path or str
+        Made where missing; must be empty.
+    people : sequence of Person
+    source : Source
+    seed : int
+        The same seed gives the same bytes, whatever the number of processes; person k is the same in a cohort of any
+        size.
+    voxel_mm : float
+        Edge of the voxels; each site's differ a little from it.
+    processes : int
+        People at a time.
+    tell : callable, optional
+        Hears how far it is, from time to time.
+
+    Raises
+    ------
+    DatasetError
+        The folder holds something already.
+    SettingsError
+        There are no people.
+    """
+    root = Path(out_dir)
+    require_empty(root)
+    if not people:
+        raise SettingsError("no people: expected at least one. Give a larger --people.")
+    scanners = {site: scanner_of(site, seed, voxel_mm) for site in sorted({person.site for person in people})}
+    truth = root / TRUTH
+    write_descriptions(root, truth, source, seed)
+    write_rows(root / "participants.tsv", map(_participant, people))
+    write_rows(truth / "scanners.tsv", (scanner.row() for scanner in scanners.values()))
+    case, box = template_case(1.0)
+    write_image(truth / f"tpl-{space.TEMPLATE_SPACE}_seg-lobules_res-1_dseg.nii.gz", case, box, "MNI")
+    write_label_table(truth / "seg-lobules_dseg.tsv")
+
+    tasks = [_Task(root, person, scanners[person.site], seed) for person in people]
+    with (truth / VOLUMES).open("w", newline="") as stream, _made(tasks, source, processes) as made:
+        columns = ["participant_id", "age", "sex", "site", "icv_cm3", *Row.__annotations__]
+        writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        for number, rows in enumerate(made, start=1):
+            writer.writerows(rows)
+            if tell is not None and (number % 100 == 0 or number == len(tasks)):
+                tell(f"{number} of {len(tasks)} people")
+
+
+@contextmanager
+def _made(tasks: list[_Task], source: Source, processes: int) -> Iterator[Iterable[list[dict[str, str]]]]:
+    """The rows of each person's volumes, in order, as they are made."""
+    if processes == 1 or len(tasks) == 1:
+        _begin(source)
+        yield map(_write_person, tasks)
+        return
+    # A process that was forked from one with threads may hang.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(tasks)), context, _begin, (source,)) as pool:
+        yield pool.map(_write_person, tasks, chunksize=max(1, min(16, len(tasks) // (4 * processes))))
+
+
+_source: list[Source] = []
+"""What this process makes people from."""
+
+
+def _begin(source: Source) -> None:
+    _source[:] = [source]
+
+
+def _write_person(task: _Task) -> list[dict[str, str]]:
+    """Make and write a person; the rows of the true volumes come back."""
+    return _written(task, _source[0].make(task.person, task.scanner, task.seed))
+
+
+def _written(task: _Task, made: Simulated) -> list[dict[str, str]]:
+    person = task.person
+    case = Case(person.name.removeprefix("sub-"), None, task.root / person.name / "anat" / f"{person.name}_T1w.nii.gz")
+    for suffix, (voxels, grid) in made.scans.items():
+        write_image(case.t1w.with_name(f"{person.name}_{suffix}.nii.gz"), voxels, grid, "native")
+    for entities, dseg in (({}, made.dseg), ({"desc": "withfolia"}, made.lobules)):
+        name = output_name(case, "dseg", ".nii.gz", seg="lobules", **entities)
+        write_image(task.root / TRUTH / case.folder / name, dseg, made.truth_grid, "native")
+    voxel_mm3 = made.truth_grid.voxel_volume_mm3
+    counted, with_folia = (counted_cm3(dseg, voxel_mm3) for dseg in (made.dseg, made.lobules))
+    who = {"participant_id": person.name, "age": f"{person.age_years:g}", "sex": person.sex, "site": person.site}
+    who["icv_cm3"] = f"{made.icv_cm3:.3f}"
+    return [who | row.as_text() for row in table(counted, counted, made.icv_cm3, with_folia)]
+
+
+def _participant(person: Person) -> dict[str, object]:
+    return {
+        "participant_id": person.name,
+        "age": f"{person.age_years:g}",
+        "sex": person.sex,
+        "site": person.site,
+        "diagnosis": person.diagnosis,
+        "dataset": person.dataset,
+    }
