@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cerebatch.cli_evaluate import evaluate
 from cerebatch.cli_lifespan import lifespan_app
+from cerebatch.cli_pages import labels
 from cerebatch.cli_profile import profile_app
 from cerebatch.cli_run import run
 from cerebatch.cli_status import status
@@ -50,6 +51,7 @@ app.command()(run)
 app.command()(train)
 app.command()(status)
 app.command()(evaluate)
+app.command()(labels)
 
 
 @app.command()

@@ -29,7 +29,7 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "dice_with_atlas": ("Dice of the networks' labels with the subject-specific atlas", "1"),
     "votes": ("Mean share of the atlas' votes for the winning label inside the structure", "1"),
     "label_offset": ("Shift of the labels, along the axes, at which they explain the prepared scan best", "mm"),
-    "labels_explain": ("Share of the variance of the prepared scan in and around the cerebellum that labels explain", "1"),
+    "labels_explain": ("Share of the variance of the prepared scan, in and around the cerebellum, by its labels", "1"),
     "noise": ("Noise left in the prepared scan, of the difference of grey and white matter", "%"),
     "contrast": ("Mean of white matter less that of lobules in the prepared scan; 100 between pure tissues", "1"),
     "scan_noise": ("Noise of the scan as it came, of the mean of white matter", "%"),
