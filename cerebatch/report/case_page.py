@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NO_NORMS = (
     "No norms were given, so volumes stand without bounds for age and sex. None are shipped: fit a model to a cohort "
-    "of your own with `cerebatch lifespan fit`, and give it with --norms."
+    "of your own with cerebatch lifespan fit, and give it with the option --norms."
 )
 
 _ASYMMETRY_AT_END = 40.0

@@ -41,5 +41,8 @@ def test_both_sides_of_a_border_are_found() -> None:
 
 def test_the_distance_is_in_mm() -> None:
     t1w, dseg = scene(20)
-    fine = np.repeat(np.repeat(np.repeat(t1w, 2, 0), 2, 1), 2, 2), np.repeat(np.repeat(np.repeat(dseg, 2, 0), 2, 1), 2, 2)
+    fine = (
+        np.repeat(np.repeat(np.repeat(t1w, 2, 0), 2, 1), 2, 2),
+        np.repeat(np.repeat(np.repeat(dseg, 2, 0), 2, 1), 2, 2),
+    )
     assert np.isclose(fissure_contrast(*fine, 0.5), fissure_contrast(t1w, dseg, 1.0), rtol=0.2)

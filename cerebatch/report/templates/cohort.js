@@ -10,18 +10,18 @@
   const number = (column) => ({ get: (k) => column()[k], words: (k) => { const v = column()[k]; return v === null ? blank : String(v); } });
   const columns = [
     { id: "picture", title: "", width: "11%", plain: true },
-    { id: "name", title: "Case", width: "14%", left: true, get: (k) => data.names[k] },
+    { id: "name", title: "Case", width: "14%", left: true, get: (k) => rank[k] },
     { id: "rating", title: "Rating", width: "6%", left: true, get: (k) => grave[data.text.rating[k]] },
     { id: "flags", title: "Flags", width: "27%", left: true, get: (k) => data.flags[k].length },
     { id: "age", title: "Age", width: "6%", ...number(() => data.numbers.age) },
     { id: "sex", title: "Sex", width: "5%", left: true, get: (k) => data.text.sex[k] },
     { id: "site", title: "Site", width: "8%", left: true, get: (k) => data.text.site[k] },
     { id: "icv", title: "ICV, cm³", width: "7%", ...number(() => data.numbers.icv_cm3) },
-    { id: "left", title: "Left", width: "8%", ...number(() => values("left")) },
-    { id: "right", title: "Right", width: "8%", ...number(() => values("right")) },
+    { id: "left", title: "Left", width: "8%", ...number(() => ofLeft) },
+    { id: "right", title: "Right", width: "8%", ...number(() => ofRight) },
   ];
   const byId = Object.fromEntries(columns.map((column) => [column.id, column]));
-  let sorting = { id: "rating", down: false }, shown = [];
+  let sorting = { id: "rating", down: false }, shown = [], both = [], ofLeft = [], ofRight = [];
 
   const head = document.querySelector("#cases-table thead tr"), body = document.querySelector("#cases-table tbody");
   for (const column of columns) {
@@ -33,7 +33,7 @@
       button.type = "button"; button.textContent = column.title;
       button.addEventListener("click", () => {
         sorting = { id: column.id, down: sorting.id === column.id ? !sorting.down : column.id === "flags" };
-        refresh();
+        resort();
       });
       cell.append(button);
     } else { cell.setAttribute("aria-label", "Picture"); }
@@ -53,14 +53,25 @@
       if (wanted && !data.names[k].toLowerCase().includes(wanted) && !data.flags[k].some((f) => f.toLowerCase().includes(wanted))) continue;
       shown.push(k);
     }
-    const get = sorting.id === "name" ? (k) => rank[k] : byId[sorting.id].get, sign = sorting.down ? -1 : 1;
+    both = values("both"); ofLeft = values("left"); ofRight = values("right");
+    for (const side of ["left", "right"]) {
+      const unit = $("unit").value === "cm3" ? "cm³" : "% ICV";
+      $(`column-${side}`).firstChild.textContent = `${byId[side].title}, ${unit}`;
+    }
+    $("count").textContent = `${shown.length} of ${count} cases`;
+    $("cases-table").setAttribute("aria-rowcount", String(shown.length + 1));
+    resort();
+    requestAnimationFrame(plots);
+  }
+
+  function resort() {
+    const get = byId[sorting.id].get, sign = sorting.down ? -1 : 1, byRating = sorting.id === "rating";
+    const keys = new Array(count);
+    for (const k of shown) keys[k] = get(k);
     shown.sort((a, b) => {
-      const x = get(a), y = get(b);
-      if (x === null || y === null) { if (x !== y) return x === null ? 1 : -1; }
-      else if (x < y) return -sign;
-      else if (x > y) return sign;
-      if (sorting.id === "rating" && data.flags[a].length !== data.flags[b].length) return data.flags[b].length - data.flags[a].length;
-      return rank[a] - rank[b];
+      const x = keys[a], y = keys[b];
+      if (x !== y) return x === null ? 1 : y === null ? -1 : x < y ? -sign : sign;
+      return (byRating ? data.flags[b].length - data.flags[a].length : 0) || rank[a] - rank[b];
     });
     for (const column of columns) {
       if (column.plain) continue;
@@ -68,11 +79,8 @@
       if (column.id === sorting.id) cell.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
       else cell.removeAttribute("aria-sort");
     }
-    $("count").textContent = `${shown.length} of ${count} cases`;
-    $("cases-table").setAttribute("aria-rowcount", String(shown.length + 1));
     $("frame").scrollTop = 0;
     rows();
-    requestAnimationFrame(plots);
   }
 
   function cell(text, left) {
@@ -150,8 +158,6 @@
     return { pen, width: made.clientWidth, height: made.clientHeight, ink: getComputedStyle(document.body).color };
   }
 
-  function both(k) { return values("both")[k]; }
-
   function ticks(low, high, about) {
     const raw = (high - low) / about || 1, power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((m) => m * power).find((m) => m >= raw), found = [];
@@ -189,17 +195,17 @@
 
   function byAge() {
     const c = canvas("by-age"), { pen, width, height } = c;
-    const people = shown.filter((k) => data.numbers.age[k] !== null && both(k) !== null);
+    const people = shown.filter((k) => data.numbers.age[k] !== null && both[k] !== null);
     const curves = $("unit").value === "cm3" ? data.curves[`both ${$("structure").value}`] || {} : {};
     const drawn = Object.keys(curves).length > 1 ? Object.keys(curves).filter((g) => g !== "all") : Object.keys(curves);
-    const xs = people.map((k) => data.numbers.age[k]), ys = people.map(both);
+    const xs = people.map((k) => data.numbers.age[k]), ys = people.map((k) => both[k]);
     for (const g of drawn) for (const [age, , low, high] of curves[g]) { xs.push(age); ys.push(low, high); }
     const xRange = range(xs), yRange = range(ys), x = scale(xRange, 56, width - 8), y = scale(yRange, height - 24, 20);
     axes(c, y, yRange);
     pen.fillStyle = c.ink; pen.textAlign = "center";
     for (const v of ticks(...xRange, 7)) pen.fillText(String(v), x(v), height - 8);
     if (!people.length) { pen.fillText("No ages are known.", width / 2, height / 2); return; }
-    for (const k of people) dot(pen, x(data.numbers.age[k]), y(both(k)), k);
+    for (const k of people) dot(pen, x(data.numbers.age[k]), y(both[k]), k);
     for (const g of drawn) for (const [place, wide] of [[1, 2], [2, 1], [3, 1]]) {
       pen.strokeStyle = GROUP[g]; pen.lineWidth = wide; pen.beginPath();
       curves[g].forEach((point, n) => (n ? pen.lineTo(x(point[0]), y(point[place])) : pen.moveTo(x(point[0]), y(point[place]))));
@@ -210,12 +216,12 @@
 
   function bySite() {
     const c = canvas("by-site"), { pen, width, height } = c;
-    const yRange = range(shown.map(both)), y = scale(yRange, height - 24, 20);
+    const yRange = range(shown.map((k) => both[k])), y = scale(yRange, height - 24, 20);
     axes(c, y, yRange);
     const step = (width - 64) / sites.length, place = new Map(sites.map((s, n) => [s, 60 + (n + 0.5) * step]));
     pen.fillStyle = c.ink; pen.textAlign = "center";
     for (const s of sites) { pen.globalAlpha = 0.75; pen.fillText(s, place.get(s), height - 8, step - 4); }
-    for (const k of shown) if (both(k) !== null) dot(pen, place.get(data.text.site[k]) + (((k * 0.618034) % 1) - 0.5) * step * 0.7, y(both(k)), k);
+    for (const k of shown) if (both[k] !== null) dot(pen, place.get(data.text.site[k]) + (((k * 0.618034) % 1) - 0.5) * step * 0.7, y(both[k]), k);
   }
 
   function plots() { byAge(); bySite(); }
