@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _NOT_BIDS = (
-    "records/\nlogs/\nwork/\nreports/\nlifespan/\n**/figures/\n*_xfm.txt\n*_volumes.*\n*_quality.*\n*_confidence.*\n"
+    "/records\n/logs\n/work\n/reports\n/lifespan\nfigures\n*_xfm.txt\n*_volumes.*\n*_quality.*\n*_confidence.*\n"
     "/cohort.html\n/volumes.*\n/quality.*\n/flags.*\n/failures.*\n/cerebatch_*\n"
 )
 """What the standard has no place for, as .bidsignore."""

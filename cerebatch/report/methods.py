@@ -85,7 +85,7 @@ def methods_of(sidecar: Mapping[str, Any], *, t2w: bool, norms: Mapping[str, Any
     norms : mapping, optional
         What the case was compared with: ``Model``, ``People``, ``Tool`` (`norms.describe`).
     """
-    versions, resolution = sidecar["SoftwareVersions"], f"{sidecar['ResolutionMM']:g} mm"
+    versions, resolution = sidecar["Software"], f"{sidecar['ResolutionMM']:g} mm"
     said = [
         f"Cerebellar lobules were segmented with cerebatch {versions['cerebatch']}, an open implementation of the "
         "pipeline of DeepCERES [deepceres], from data organised by BIDS [bids].",

@@ -91,24 +91,29 @@ def measure(
         native = resample_labels(dseg, box, found.stored_grid, found.affine, threads)
         warnings = [*case.warnings, *found.warnings, *_unseen(dseg, found, resolution)]
         sidecar = _sidecar(case, found, provenance, resolution, warnings)
+        at_resolution = {"Resolution": f"{resolution:g} mm isotropic, in the cerebellum box of {TEMPLATE_SPACE}"}
         for entities, voxels, grid, frame in (({}, native, found.stored_grid, "native"), (on_mni, dseg, box, "MNI")):
             write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
-            write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
+            write_json(
+                anat / name("dseg", ".json", seg="lobules", **entities), sidecar | (at_resolution if entities else {})
+            )
             write_label_table(anat / name("dseg", ".tsv", seg="lobules", **entities))
         share, lobules = segmented / "share.nii.gz", segmented / "lobules.nii.gz"
         if share.exists():
             (anat / name("probseg", ".nii.gz", seg="lobules", desc="winner", **on_mni)).write_bytes(share.read_bytes())
             voters = json.loads((segmented / "atlas.json").read_text())
-            write_json(anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters)
+            write_json(
+                anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters | at_resolution
+            )
         if lobules.exists():
             with_folia = {"seg": "lobules", "desc": "withfolia", **on_mni}
             (anat / name("dseg", ".nii.gz", **with_folia)).write_bytes(lobules.read_bytes())
-            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA)
+            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA | at_resolution)
             write_label_table(anat / name("dseg", ".tsv", **with_folia))
         if (segmented / "probseg.nii.gz").exists():
             whole = (segmented / "probseg.nii.gz").read_bytes()
             (anat / name("probseg", ".nii.gz", seg="lobules", **on_mni)).write_bytes(whole)
-            write_json(anat / name("probseg", ".json", seg="lobules", **on_mni), _PROBABILITIES)
+            write_json(anat / name("probseg", ".json", seg="lobules", **on_mni), _PROBABILITIES | at_resolution)
         said = json.loads(path.read_text()) if (path := segmented / "confidence.json").exists() else None
         if said is not None:
             write_rows(anat / name("confidence", ".tsv", seg="lobules"), confidence.rows(said))
@@ -129,7 +134,9 @@ def measure(
             source = prepared / f"{contrast}.nii.gz"
             if source.exists():
                 (anat / name(contrast, ".nii.gz", desc="preproc", **on_mni)).write_bytes(source.read_bytes())
-                write_json(anat / name(contrast, ".json", desc="preproc", **on_mni), _image_sidecar(contrast))
+                write_json(
+                    anat / name(contrast, ".json", desc="preproc", **on_mni), _image_sidecar(contrast) | at_resolution
+                )
         write_affine(anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), inverse(found.affine))
     with log.step("figures"):
         t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)

@@ -34,11 +34,11 @@ def sound() -> Material:
 
 def flagged(case: Material) -> dict[str, str]:
     """Flag -> severity, notes and proportions left out: a phantom is no person."""
-    return {
-        flag.rule.flag: flag.rule.severity
-        for flag in raised(all_metrics(case))
-        if flag.rule.severity != "note" and flag.rule.flag not in ("proportion", "cerebellum of head")
-    }
+    found: dict[str, str] = {}
+    for flag in raised(all_metrics(case)):
+        if flag.rule.severity != "note" and flag.rule.flag not in ("proportion", "cerebellum of head"):
+            found.setdefault(flag.rule.flag, flag.rule.severity)  # the gravest comes first
+    return found
 
 
 def value(case: Material, metric: str, structure: str = "cerebellum", side: str = "both") -> float:

@@ -23,7 +23,7 @@ PROVENANCE = {
     "Method": "single case",
     "LabelledCase": {"File": "phantom.nii.gz", "SHA256": "0" * 64},
     "Settings": {"resolution": 4.0, "seed": 1},
-    "SoftwareVersions": {"cerebatch": "0.0", "antspyx": "0.0", "numpy": "0.0"},
+    "Software": {"cerebatch": "0.0", "antspyx": "0.0", "numpy": "0.0"},
 }
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from cerebatch.report.methods import citations, methods_of
 
-BASE: dict[str, Any] = {"SoftwareVersions": {"cerebatch": "0.1", "antspyx": "0.6"}, "ResolutionMM": 1.0, "Trial": False}
+BASE: dict[str, Any] = {"Software": {"cerebatch": "0.1", "antspyx": "0.6"}, "ResolutionMM": 1.0, "Trial": False}
 LIBRARY = {"Library": {"Name": "lib.zarr", "Digest": "abcdef0123456789"}}
 WAYS = {
     "atlas": BASE | LIBRARY | {"Method": "atlas"},

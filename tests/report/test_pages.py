@@ -92,7 +92,7 @@ def test_every_number_of_the_page_stands_in_a_table_or_sidecar(out: Path, norms:
     page, folder = written(out, norms=norms if with_norms else None, pdf=False)
     known = numbers_of(out, folder)
     shown = {number for cell in Text(page).cells for number in NUMBER.findall(cell)}
-    assert len(shown) > 100
+    assert len(shown) > 60
     icv = f"{float(read_result('sub-phantom001', out / 'sub-phantom001').icv['VolumeCM3']):.1f}"
     assert shown - known <= {icv}
 
