@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from cerebatch.report.pdf import can_write_pdf, write_pdf
 from cerebatch.report.result import Person, read_result
 
 VERSION = 1
-"""Of the pages; raised when they look different."""
+"""Of the pages; raised when other pictures or words are on them. The templates tell of themselves."""
 
 FOLDER = "reports"
 """Below OUT_DIR."""
@@ -139,7 +140,7 @@ def _tsv(rows: Sequence[dict[str, str]]) -> str:
 def _digest(order: Order) -> str:
     """Of everything that a page is made from; images by size and time, small files and the model by their bytes."""
     said = {"version": [VERSION, __version__], "person": asdict(order.person), "pdf": order.pdf, "csv": order.layout}
-    parts = [json.dumps(said, sort_keys=True)]
+    parts = [json.dumps(said, sort_keys=True), _templates()]
     for path in sorted((order.case_folder / "anat").glob(f"{order.name}_*")):
         if path.suffix in (".tsv", ".json"):
             parts.append(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}")
@@ -150,6 +151,15 @@ def _digest(order: Order) -> str:
         model = order.norms / "model.json" if order.norms.is_dir() else order.norms
         parts.append(hashlib.sha256(model.read_bytes()).hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@cache
+def _templates() -> str:
+    """Digest of what gives the pages their looks."""
+    from importlib import resources
+
+    folder = resources.files("cerebatch.report") / "templates"
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in ("case.html", "style.css"))).hexdigest()
 
 
 def _written_digest(page: Path) -> str:
