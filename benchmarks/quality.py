@@ -101,6 +101,7 @@ def outputs(options: argparse.Namespace) -> None:
             caught += is_caught(flags, sound[which], wanted)
             worse += rate(flags) > rate(sound[which])
         rows.append(told(fault, options.each, caught, worse, wanted))
+        print(f"{fault}: {caught} of {options.each}", flush=True)
     rows.append(no_fault([rate(flags) for flags in sound]))
     finish(rows, options.out)
 

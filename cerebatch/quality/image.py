@@ -84,14 +84,19 @@ def _as_it_came(case: Material) -> Iterator[Metric]:
     white = resample(wm_map, map_grid, grid, case.mni_from_native, order=1) > 0.9
     gray = resample(gm_map, map_grid, grid, case.mni_from_native, order=1) > 0.7
     bright, dim = (float(np.median(small[mask])) if mask.sum() >= _FEWEST else float("nan") for mask in (white, gray))
-    yield Metric("scan_contrast", 200.0 * (bright - dim) / (bright + dim))
-    yield Metric("scan_noise", 100.0 * _noise_at(case.scan, np.argwhere(white) * stride) / bright)
+    yield Metric("scan_contrast", _percent(2.0 * (bright - dim), bright + dim))
+    yield Metric("scan_noise", _percent(_noise_at(case.scan, np.argwhere(white) * stride), bright))
     width = 10.0 / grid.voxel_sizes_mm
     share = ndimage.gaussian_filter(white.astype(np.float32), width)
     smooth = ndimage.gaussian_filter(np.where(white, small, 0.0).astype(np.float32), width)[white] / share[white]
     low, middle, high = np.percentile(smooth, [5, 50, 95]) if smooth.size >= _FEWEST else (np.nan,) * 3
-    yield Metric("scan_bias", float(100.0 * (high - low) / middle))
-    yield Metric("scan_air", 100.0 * _air(small, grid) / bright)
+    yield Metric("scan_bias", _percent(float(high - low), float(middle)))
+    yield Metric("scan_air", _percent(_air(small, grid), bright))
+
+
+def _percent(part: float, whole: float) -> float:
+    """NaN where the whole is nothing: an affine that is wrong may look for tissue where there is none."""
+    return 100.0 * part / whole if whole > 0 else float("nan")
 
 
 def _air(image: Volume, grid: Grid) -> float:

@@ -84,6 +84,12 @@ def test_a_wrong_scale_is_a_problem(sound: Material) -> None:
     assert flagged(replace(sound, mni_from_native=np.diag([1.5, 1.5, 1.5, 1.0])))["affine scale"] == "problem"
 
 
+def test_a_scan_that_is_empty_where_tissue_should_be_is_measured_all_the_same(sound: Material) -> None:
+    away = replace(sound, scan=np.where(sound.scan > 0, 0.0, sound.scan).astype(np.float32))
+    values = {metric.name: metric.value for metric in all_metrics(away)}
+    assert all(np.isnan(values[name]) for name in ("scan_contrast", "scan_noise", "scan_bias", "scan_air"))
+
+
 def test_a_field_of_view_that_ends_in_the_cerebellum_is_a_problem(sound: Material) -> None:
     grid = sound.stored_grid
     cut = Grid(grid.shape, grid.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 26], [0, 0, 0, 1.0]]))
