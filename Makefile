@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan proof-augment clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan proof-augment proof-reports docs clean
 
 install: $(VENV)/.installed
 
@@ -128,6 +128,19 @@ proof-augment: install
 	$(BIN)/python benchmarks/augment.py rate $(PROOF)/atlas/one.zarr $(PROOF)/atlas/scans $(PROOF)/augment/scans.zarr
 	$(BIN)/python benchmarks/augment.py patches $(PROOF)/augment/scans.zarr
 	$(BIN)/python benchmarks/augment.py ants $(PROOF)/atlas/one.zarr
+
+# What people look at: faults that quality control must find, and the cohort's page in a browser. An hour on 2 cores.
+proof-reports: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-reports: set CEREBATCH_DATA, and run make proof-atlas first'; exit 2; }
+	$(BIN)/python benchmarks/cohort_page.py --cases 5000
+	$(BIN)/python benchmarks/quality.py outputs $(PROOF)/atlas/scans --scans '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/mni152 --out $(PROOF)/quality_outputs.tsv
+	test -d $(PROOF)/quality/phantoms || $(BIN)/cerebatch simulate $(PROOF)/quality/phantoms --phantoms --people 12 --voxel-size 2 --seed 11
+	$(BIN)/python benchmarks/quality.py scans $(PROOF)/quality/phantoms $(PROOF)/quality/work --out $(PROOF)/quality_scans.tsv \
+	  --labelled-case $(PROOF)/quality/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
+
+# The site, in build/site.
+docs: install
+	$(BIN)/mkdocs build
 
 clean:
 	rm -rf $(VENV) build $(DEMO) $(PROOF)

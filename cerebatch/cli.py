@@ -13,6 +13,7 @@ from cerebatch.cli_augment import augment_app
 from cerebatch.cli_evaluate import evaluate
 from cerebatch.cli_library import library_app
 from cerebatch.cli_lifespan import lifespan_app
+from cerebatch.cli_pages import labels
 from cerebatch.cli_profile import profile_app
 from cerebatch.cli_run import run
 from cerebatch.cli_simulate import simulate
@@ -54,6 +55,7 @@ app.command()(train)
 app.command()(status)
 app.command()(evaluate)
 app.command()(simulate)
+app.command()(labels)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cerebatch.cli_pages import CsvLayout, merge_cohort, write_case_pages
 from cerebatch.cli_words import SOME_FAILED, Resolution, say
 from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
 
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
     from cerebatch.settings import Method
 
 
+_NOT_BIDS = (
+    "/records\n/logs\n/work\n/reports\n/lifespan\nfigures\n*_xfm.txt\n*_volumes.*\n*_quality.*\n*_confidence.*\n"
+    "/cohort.html\n/volumes.*\n/quality.*\n/flags.*\n/failures.*\n/cerebatch_*\n"
+)
+"""What the standard has no place for, as .bidsignore."""
+
+
 class Level(StrEnum):
     """Analysis level of a BIDS app."""
 
     participant = "participant"
+    group = "group"
 
 
 class Segmenter(StrEnum):
@@ -44,7 +53,7 @@ class Precision(StrEnum):
 def run(
     bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset with T1w images.")],
     out_dir: Annotated[Path, typer.Argument(help="Where the derivatives go.")],
-    level: Annotated[Level, typer.Argument(help="Level of analysis.")],
+    level: Annotated[Level, typer.Argument(help="Each participant, or the group: tables and page of all of them.")],
     method: Annotated[
         Segmenter | None, typer.Option(help="Who gives the labels. [default: networks, or the labelled case]")
     ] = None,
@@ -69,6 +78,14 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed before with the same inputs and settings.")
     ] = False,
+    pages: Annotated[bool, typer.Option(help="Write a page of each case.")] = True,
+    pdf: Annotated[bool, typer.Option(help="Write each page as PDF, too.")] = True,
+    norms: Annotated[
+        Path | None, typer.Option(help="model.json of `cerebatch lifespan fit`: bounds for age and sex on the pages.")
+    ] = None,
+    csv_layout: Annotated[
+        CsvLayout, typer.Option(help="Of CSV files; ceres: semicolons, one column a volume.")
+    ] = CsvLayout.tidy,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
@@ -80,6 +97,22 @@ def run(
     from cerebatch.settings import RunSettings
     from cerebatch.stages.segment import load_networks
 
+    out, console = out_dir.resolve(), Console()
+    if norms is not None:
+        from cerebatch.report.norms import read_norms
+
+        read_norms(norms.resolve())
+    if level is Level.group:
+        _require_dataset(bids_dir)
+        merge_cohort(
+            out,
+            bids_dir.resolve(),
+            norms=norms.resolve() if norms else None,
+            layout=csv_layout,
+            pdf=pdf,
+            console=console,
+        )
+        return
     place = load_profile(profile)
     cohort = find_cases(
         bids_dir,
@@ -102,10 +135,8 @@ def run(
         seed=seed,
         threads=threads,
     )
-    out = out_dir.resolve()
     work_dir = (work or out / "work").resolve()
     jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
-    console = Console()
     for warning in cohort.warnings:
         say(console, f"warning: {warning}")
     if dry_run:
@@ -128,7 +159,17 @@ def run(
             ):
                 outcomes.append(outcome)
     _tell_end(outcomes, cohort, out, console)
-    if cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
+    done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
+    whole = not (pages and done) or write_case_pages(
+        out,
+        bids_dir.resolve(),
+        done,
+        norms=norms.resolve() if norms else None,
+        layout=csv_layout,
+        pdf=pdf,
+        console=console,
+    )
+    if not whole or cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -195,6 +236,12 @@ def _check_labels(library: Path | None, labelled_case: Path | None, resolution: 
             )
 
 
+def _require_dataset(bids_dir: Path) -> None:
+    if not bids_dir.is_dir():
+        do = "Give the folder of the scans: its participants.tsv tells ages and sexes."
+        raise InputError(bids_dir, expected="the folder of a BIDS dataset", found="none", do=do)
+
+
 def _write_description(bids_dir: Path, out: Path) -> None:
     from cerebatch import __version__
     from cerebatch.bids import dataset_description
@@ -205,7 +252,7 @@ def _write_description(bids_dir: Path, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         simulated = is_simulated(bids_dir) or is_simulated(out)
         write_json(out / "dataset_description.json", dataset_description(__version__, simulated=simulated))
-        (out / ".bidsignore").write_text("records/\nlogs/\nwork/\n**/figures/\n*_xfm.txt\n*_volumes.*\n")
+        (out / ".bidsignore").write_text(_NOT_BIDS)
     except OSError as error:
         raise InputError(
             out, expected="a folder that can be written", found=str(error.strerror), do="Give another OUT_DIR."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -121,3 +122,10 @@ def write_label_table(path: Path) -> None:
             for label in LABELS
         ),
     )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write text so that a reader sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -46,6 +46,33 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium that the tests of pages drive."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        without("chromium", "no Chromium is installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def pdf() -> None:
+    """PDFs can be written."""
+    from cerebatch.report.pdf import can_write_pdf
+
+    if not can_write_pdf():
+        without("pdf", "WeasyPrint finds no Pango")
+
+
+@pytest.fixture(scope="session")
+def bids_validator() -> str:
+    """Path of the official validator of BIDS."""
+    found = shutil.which("bids-validator-deno", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        without("bids", "bids-validator-deno is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
     """Folder of a Slurm in a box that runs for the session; SLURM_CONF points at it."""
     # Not tmp_path_factory: its paths are too long for sockets.

@@ -16,7 +16,7 @@ from cerebatch.labels import LABELS
 
 pytestmark = pytest.mark.slow
 
-TRIAL = ("--resolution", "4.0")
+TRIAL = ("--resolution", "4.0", "--no-pages")
 
 
 def cerebatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -122,7 +122,7 @@ def test_outputs_are_named_by_bids_derivatives(finished: tuple[Path, str]) -> No
         *(f"seg-lobules_dseg.{kind}" for kind in ("nii.gz", "json", "tsv", "png")),
         *(f"{on_mni}seg-lobules_res-4_dseg.{kind}" for kind in ("nii.gz", "json", "tsv")),
         *(f"{on_mni}res-4_desc-preproc_T1w.{kind}" for kind in ("nii.gz", "json")),
-        *(f"seg-lobules_volumes.{kind}" for kind in ("tsv", "json")),
+        *(f"seg-lobules_{table}.{kind}" for table in ("volumes", "quality") for kind in ("tsv", "json")),
         "from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt",
         "desc-registration_T1w.png",
     }
@@ -166,9 +166,60 @@ def test_a_sidecar_tells_method_settings_versions_and_warnings(finished: tuple[P
     assert sidecar["Method"] == "single case"
     assert sidecar["Trial"] is True
     assert sidecar["Settings"] == {"resolution": 4.0, "seed": 1}
-    assert sidecar["SoftwareVersions"]["cerebatch"]
+    assert sidecar["Software"]["cerebatch"]
     assert any("coarse" in warning for warning in sidecar["Warnings"])
     assert sidecar["ICV"]["VolumeCM3"] > 1000
+
+
+def test_quality_is_rated_and_its_flags_have_reasons(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    told = json.loads((out / "sub-phantom001/anat/sub-phantom001_seg-lobules_quality.json").read_text())
+    assert told["Rating"] in ("A", "B")
+    rows = csv.DictReader((out / "sub-phantom001/anat/sub-phantom001_seg-lobules_quality.tsv").open(), delimiter="\t")
+    values = {(row["metric"], row["structure"], row["side"]): row["value"] for row in rows}
+    for flag in told["Flags"]:
+        value = float(values[flag["Metric"], flag["Structure"], flag["Side"]])
+        assert value < flag["Threshold"] if flag["Comparison"] == "<" else value > flag["Threshold"]
+        assert flag["Words"]
+
+
+def test_a_run_writes_pages_and_the_group_is_merged_with_links_to_them(
+    finished: tuple[Path, str], dataset: Path, labelled_case: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(finished[0], tmp_path / "out", copy_function=shutil.copy2)
+    again = cerebatch(
+        "run", dataset, out, "participant", "--labelled-case", labelled_case, "--resolution", "4.0", "--no-pdf",
+        "--csv-layout", "ceres", "--participant-label", "phantom001",
+    )  # fmt: skip
+    assert "Pages: 1 written" in again.stdout, again.stdout + again.stderr
+    assert (out / "reports/sub-phantom001_volumes.csv").read_text().startswith("Patient ID;Sex;Age;ICV cm3;")
+    merged = cerebatch("run", dataset, out, "group", "--no-pdf")
+    assert merged.returncode == 0, merged.stdout + merged.stderr
+    assert f"2 cases merged, {len(BROKEN)} left out" in merged.stdout
+    assert '"reports/sub-phantom001.html"' in (out / "cohort.html").read_text()
+    assert "at least 60 are needed" in merged.stdout
+    failures = list(csv.DictReader((out / "failures.tsv").open(), delimiter="\t"))
+    assert {row["participant_id"] for row in failures} == {f"sub-{name}" for name in BROKEN}
+
+
+def test_the_group_of_nothing_ends_with_status_2_and_says_what_to_run_first(dataset: Path, tmp_path: Path) -> None:
+    result = cerebatch("run", dataset, tmp_path, "group")
+    assert result.returncode == 2
+    assert "cerebatch run BIDS_DIR OUT_DIR participant" in result.stderr
+
+
+@pytest.mark.parametrize("program, name", [("fsleyes", "cerebatch_fsleyes.lut"), ("itksnap", "cerebatch_itksnap.txt")])
+def test_labels_writes_a_table_for_a_viewer(tmp_path: Path, program: str, name: str) -> None:
+    result = cerebatch("labels", "--lut", program, tmp_path)
+    assert result.stdout.strip() == str(tmp_path / name)
+    assert "Left Crus I" in (tmp_path / name).read_text().replace("lobule ", "")
+
+
+def test_the_official_validator_accepts_the_derivatives(finished: tuple[Path, str], bids_validator: str) -> None:
+    command = [bids_validator, "--json", str(finished[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [(issue["code"], issue.get("location")) for issue in issues if issue["severity"] == "error"] == []
 
 
 def test_a_field_of_view_that_cuts_the_cerebellum_is_warned_of(

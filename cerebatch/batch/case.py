@@ -161,5 +161,5 @@ def _provenance(settings: RunSettings, origin: dict[str, Any]) -> dict[str, Any]
     return {
         **origin,
         "Settings": {"resolution": settings.resolution, "seed": settings.seed},
-        "SoftwareVersions": {name: version(name) for name in SOFTWARE},
+        "Software": {name: version(name) for name in SOFTWARE},
     }

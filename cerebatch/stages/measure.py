@@ -13,6 +13,9 @@ from cerebatch import confidence, icv, volumes
 from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.labelmaps import read_dseg
+from cerebatch.quality.material import Material
+from cerebatch.quality.metrics import all_metrics
+from cerebatch.quality.written import write_quality
 from cerebatch.report.figures import draw_lobules, draw_registration
 from cerebatch.scan import read_scan
 from cerebatch.space import (
@@ -29,7 +32,7 @@ from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
 
-VERSION = 3
+VERSION = 4
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
@@ -88,26 +91,31 @@ def measure(
         native = resample_labels(dseg, box, found.stored_grid, found.affine, threads)
         warnings = [*case.warnings, *found.warnings, *_unseen(dseg, found, resolution)]
         sidecar = _sidecar(case, found, provenance, resolution, warnings)
+        at_resolution = {"Resolution": f"{resolution:g} mm isotropic, in the cerebellum box of {TEMPLATE_SPACE}"}
         for entities, voxels, grid, frame in (({}, native, found.stored_grid, "native"), (on_mni, dseg, box, "MNI")):
             write_image(anat / name("dseg", ".nii.gz", seg="lobules", **entities), voxels, grid, frame)  # type: ignore[arg-type]
-            write_json(anat / name("dseg", ".json", seg="lobules", **entities), sidecar)
+            write_json(
+                anat / name("dseg", ".json", seg="lobules", **entities), sidecar | (at_resolution if entities else {})
+            )
             write_label_table(anat / name("dseg", ".tsv", seg="lobules", **entities))
         share, lobules = segmented / "share.nii.gz", segmented / "lobules.nii.gz"
         if share.exists():
             (anat / name("probseg", ".nii.gz", seg="lobules", desc="winner", **on_mni)).write_bytes(share.read_bytes())
             voters = json.loads((segmented / "atlas.json").read_text())
-            write_json(anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters)
+            write_json(
+                anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters | at_resolution
+            )
         if lobules.exists():
             with_folia = {"seg": "lobules", "desc": "withfolia", **on_mni}
             (anat / name("dseg", ".nii.gz", **with_folia)).write_bytes(lobules.read_bytes())
-            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA)
+            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA | at_resolution)
             write_label_table(anat / name("dseg", ".tsv", **with_folia))
         if (segmented / "probseg.nii.gz").exists():
             whole = (segmented / "probseg.nii.gz").read_bytes()
             (anat / name("probseg", ".nii.gz", seg="lobules", **on_mni)).write_bytes(whole)
-            write_json(anat / name("probseg", ".json", seg="lobules", **on_mni), _PROBABILITIES)
-        if (segmented / "confidence.json").exists():
-            said = json.loads((segmented / "confidence.json").read_text())
+            write_json(anat / name("probseg", ".json", seg="lobules", **on_mni), _PROBABILITIES | at_resolution)
+        said = json.loads(path.read_text()) if (path := segmented / "confidence.json").exists() else None
+        if said is not None:
             write_rows(anat / name("confidence", ".tsv", seg="lobules"), confidence.rows(said))
             write_json(anat / name("confidence", ".json", seg="lobules"), confidence.COLUMNS)
     with log.step("volumes"):
@@ -126,13 +134,15 @@ def measure(
             source = prepared / f"{contrast}.nii.gz"
             if source.exists():
                 (anat / name(contrast, ".nii.gz", desc="preproc", **on_mni)).write_bytes(source.read_bytes())
-                write_json(anat / name(contrast, ".json", desc="preproc", **on_mni), _image_sidecar(contrast))
+                write_json(
+                    anat / name(contrast, ".json", desc="preproc", **on_mni), _image_sidecar(contrast) | at_resolution
+                )
         write_affine(anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), inverse(found.affine))
     with log.step("figures"):
         t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
+        scan = read_scan(case.t1w)
         title = f"{case.name}, {TEMPLATE_SPACE}, method: {provenance['Method']}"
         draw_lobules(figures / name("dseg", ".png", seg="lobules"), t1w, dseg, box, title)
-        scan = read_scan(case.t1w)
         draw_registration(
             figures / name("T1w", ".png", desc="registration"),
             scan.image,
@@ -140,6 +150,21 @@ def measure(
             found.affine,
             f"{case.name}: edges of the template (red: brain, yellow: white matter) on the scan",
         )
+    with log.step("quality"):
+        material = Material(
+            dseg=dseg,
+            t1w=t1w,
+            scan=scan.image,
+            scan_grid=scan.grid,
+            stored_grid=found.stored_grid,
+            mni_from_native=found.affine,
+            resolution=resolution,
+            local_correlation=found.local_correlation,
+            icv_cm3=icv.icv_cm3(found.affine),
+            confidence=said,
+            votes=np.asarray(nib.load(share).dataobj) if share.exists() else None,
+        )
+        write_quality(anat / name("quality", ".tsv", seg="lobules"), all_metrics(material))
     return log.steps
 
 

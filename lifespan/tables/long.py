@@ -56,7 +56,7 @@ def read_own_folder(folder: Path, value: str | None) -> RawTable:
     cells = pd.concat([cells for cells, _ in parts], ignore_index=True)
     rows = tuple(row for _, names in parts for row in names)
     raw = read_long(str(folder), cells, rows, value)
-    return RawTable(**{**vars(raw), "tool": _own_tool(methods[paths[0]], value), "icv_method": _icv_method(paths[0])})
+    return RawTable(**{**vars(raw), "tool": own_tool(methods[paths[0]], value), "icv_method": _icv_method(paths[0])})
 
 
 def own_cells(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -83,7 +83,7 @@ def read_own_file(path: Path, cells: pd.DataFrame, rows: tuple[str, ...], value:
     if find_column(list(cells.columns), PERSON) is None:
         cells, rows = own_cells(path)
     raw = read_long(str(path), cells, rows, value)
-    return RawTable(**{**vars(raw), "tool": _own_tool(_method(path), value), "icv_method": _icv_method(path)})
+    return RawTable(**{**vars(raw), "tool": own_tool(_method(path), value), "icv_method": _icv_method(path)})
 
 
 def is_own(columns: list[str]) -> bool:
@@ -191,7 +191,7 @@ def _icv_from_percent(
     return [repr(float(np.round(100.0 * best[key][0] / best[key][1], 2))) if key in best else "" for key in first]
 
 
-def _own_tool(method: str, value: str | None) -> str:
+def own_tool(method: str, value: str | None) -> str:
     """The tool, how it labelled, and what it counted: volumes of one do not fit curves of another."""
     counted = "" if value in (None, _VALUE) else f" {value}"
     return f"{OWN}{f' ({method})' if method != NOT_STATED else ''}{counted}"

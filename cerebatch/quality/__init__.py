@@ -1,0 +1,1 @@
+"""Quality of one case: numbers, the table of thresholds, flags in words, and a rating."""
