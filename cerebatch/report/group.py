@@ -20,6 +20,7 @@ from cerebatch.report.norms import describe, read_norms
 from cerebatch.report.pages import FOLDER
 from cerebatch.report.result import Person, Result
 from cerebatch.report.slices import Images, thumbnail
+from lifespan.simulated import is_simulated
 
 if TYPE_CHECKING:
     from lifespan import LifespanModel
@@ -82,7 +83,7 @@ def merge(
         ceres = layout == "ceres"
         text = as_ceres([ceres_row(result, people[result.name]) for result in results]) if ceres else as_csv(volumes)
         write_whole(out / "volumes.csv", text)
-    model, about = _curves(results, people, norms)
+    model, about = _curves(out, results, people, norms)
     if model is not None and norms is None:
         save_cohort(model, out / "lifespan")
     tell(about)
@@ -106,9 +107,11 @@ def merge(
 
 
 def _curves(
-    results: list[Result], people: Mapping[str, Person], norms: Path | None
+    out: Path, results: list[Result], people: Mapping[str, Person], norms: Path | None
 ) -> tuple[LifespanModel | None, str]:
     """The model whose curves the page draws, and what it says of them."""
+    if norms is None and is_simulated(out):
+        return None, "No curves were fitted: these people are simulated, and no bounds are made from them."
     if norms is None:
         return fit_cohort(results, people)
     model = read_norms(norms)

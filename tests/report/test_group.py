@@ -11,6 +11,7 @@ import pytest
 
 from cerebatch.batch.finished import finished_cases
 from cerebatch.batch.records import Failure, write_model
+from cerebatch.files import write_json
 from cerebatch.report.cohort_model import ENOUGH, fit_cohort
 from cerebatch.report.group import merge
 from cerebatch.report.people import people_of
@@ -115,6 +116,13 @@ class TestCurves:
         model, words = fit_cohort([other, *results[1:]], known)
         assert model is None
         assert "must not be mixed" in words
+
+
+def test_no_curves_are_fitted_to_simulated_people(out: Path, phantoms: Path) -> None:
+    write_json(out / "dataset_description.json", {"Simulated": True})
+    merged(out, phantoms)
+    assert "these people are simulated" in (out / "cohort.html").read_text()
+    assert not (out / "lifespan").exists()
 
 
 def test_without_a_finished_case_nothing_is(tmp_path: Path) -> None:
