@@ -197,7 +197,7 @@ def test_a_run_writes_pages_and_the_group_is_merged_with_links_to_them(
     assert merged.returncode == 0, merged.stdout + merged.stderr
     assert f"2 cases merged, {len(BROKEN)} left out" in merged.stdout
     assert '"reports/sub-phantom001.html"' in (out / "cohort.html").read_text()
-    assert "at least 60 are needed" in merged.stdout
+    assert "these people are simulated" in merged.stdout
     failures = list(csv.DictReader((out / "failures.tsv").open(), delimiter="\t"))
     assert {row["participant_id"] for row in failures} == {f"sub-{name}" for name in BROKEN}
 

@@ -250,7 +250,8 @@ def test_close_answers_what_runs_and_leaves_nothing(running: Running, make_jobs:
     running.events.clear()
     waits = [running.submit(prepare(job)) for job in (running_job, waiting_job)]
     wait_for(lambda: any(event.what == "started" for event in running.events), seconds=20)
-    processes = psutil.Process().children(recursive=True)
+    below = psutil.Process().children(recursive=True)
+    processes = [process for process in below if process not in running.before]
     (temporary,) = {word for one in processes for word in one.cmdline() if word in map(str, TEMPORARY.glob(FOLDERS))}
     running.engine.close()
     running.engine.close()

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cerebatch.batch.advance import Call
 from cerebatch.batch.engines.base import EngineFailure, Result
 from cerebatch.batch.engines.on_ray import Actors, RayEngine
@@ -25,6 +27,7 @@ class Running:
 
     def __init__(self, folder: Path, **more: Any) -> None:
         self.folder, self.events = folder, list[Event]()
+        self.before = psutil.Process().children(recursive=True)  # left by other tests
         self.warm_ups = folder / "warm-ups"
         path = self.warm_ups
 
