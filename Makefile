@@ -32,6 +32,7 @@ demo: install
 	@echo 'Made up: the three people are phantoms, the MNI152 template with a cerebellum by formula; so are their ages.'
 	@echo 'Real: every step that was run on them. Their labels are the phantom of the template, carried over (method: single case).'
 	@echo 'Look at:'
+	@echo '  page       $(DEMO)/derivatives/reports/sub-phantom001.html'
 	@echo '  pictures   $(DEMO)/derivatives/sub-phantom001/figures/'
 	@echo '  volumes    $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_volumes.tsv'
 	@echo '  label map  $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.nii.gz'
