@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cerebatch.batch.case import CaseJob
     from cerebatch.batch.relay import Outcome
     from cerebatch.bids import Cohort
+    from cerebatch.networks.card import Helper
     from cerebatch.settings import Method
 
 
@@ -43,6 +44,20 @@ class Segmenter(StrEnum):
     atlas = "atlas"
 
 
+class Registrar(StrEnum):
+    """What registers library cases."""
+
+    greedy = "greedy"
+    network = "network"
+
+
+class Cavity(StrEnum):
+    """What tells the intracranial volume."""
+
+    affine = "affine"
+    network = "network"
+
+
 class Precision(StrEnum):
     """Of the numbers in the networks."""
 
@@ -63,6 +78,14 @@ def run(
     weights: Annotated[Path | None, typer.Option(help="Folder of weights. [default: those of cerebatch]")] = None,
     labelled_case: Annotated[
         Path | None, typer.Option(help="A label map on the template, carried over to every scan; no networks.")
+    ] = None,
+    registration: Annotated[Registrar, typer.Option(help="What brings library cases to a scan.")] = Registrar.greedy,
+    icv: Annotated[Cavity, typer.Option(help="What tells the intracranial volume of a whole head.")] = Cavity.affine,
+    synthesise_t2w: Annotated[
+        bool, typer.Option("--synthesise-t2w", help="Where no T2w was scanned, let a network make one up.")
+    ] = False,
+    helpers: Annotated[
+        Path | None, typer.Option(help="Folder with weights of these networks. [default: those of cerebatch]")
     ] = None,
     probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
     precision: Annotated[Precision, typer.Option(help="Of the networks.")] = Precision.single,
@@ -121,6 +144,10 @@ def run(
         filters=parse_filters(bids_filter or ()),
     )
     who = _method(method, library, weights, labelled_case)
+    if registration is Registrar.network and library is None:
+        raise SettingsError("--registration network: expected --library, whose cases the network registers")
+    if synthesise_t2w and who != "networks":
+        raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
     if who == "networks":
         weights = _checked_weights(weights, float(resolution.value))
     _check_labels(library, labelled_case, float(resolution.value))
@@ -130,6 +157,9 @@ def run(
         weights=weights.resolve() if weights else None,
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
+        registration=_helper("registration", registration is Registrar.network, helpers),
+        icv=_helper("icv", icv is Cavity.network, helpers),
+        t2_synthesis=_helper("t2synth", synthesise_t2w, helpers, float(resolution.value)),
         precision="float32" if precision is Precision.single else "bfloat16",
         probseg=probseg,
         seed=seed,
@@ -215,6 +245,17 @@ def _checked_weights(weights: Path | None, resolution: float) -> Path:
             do=f"Run with --resolution {found}, or with --method atlas.",
         )
     return folder
+
+
+def _helper(name: Helper, asked: bool, folder: Path | None, resolution: float | None = None) -> Path | None:
+    """Weights of a helper network that was asked for, checked before any case needs them."""
+    if not asked:
+        return None
+    from cerebatch.networks.helpers import helper_card, helper_weights
+
+    path = helper_weights(name, folder).resolve()
+    helper_card(path, name, resolution)
+    return path
 
 
 def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:

@@ -8,6 +8,7 @@ from 16 label maps of adults with counted intracranial volumes of 1401 to 1754 c
 from __future__ import annotations
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from cerebatch.space import Affine
 
@@ -18,6 +19,35 @@ SLOPE_CM3, INTERCEPT_CM3 = 1285.0, 539.0
 
 ERROR_SD_PERCENT = 4.0
 """Standard deviation of the error of a head that the line was not fitted on."""
+
+
+class Icv(BaseModel):
+    """An intracranial volume and where it comes from; the names are those of the sidecars.
+
+    Attributes
+    ----------
+    Method : str
+        Begins with "affine" or "network". Volumes in per cent of different methods must not be mixed.
+    VolumeCM3 : float
+    ErrorPercentSD : float or None
+        Standard deviation of the error; None where it was not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    Method: str
+    VolumeCM3: float
+    ErrorPercentSD: float | None
+
+
+def from_affine(mni_from_native: Affine) -> Icv:
+    """The estimate from the scale of an affine.
+
+    Parameters
+    ----------
+    mni_from_native : (4, 4) float
+    """
+    return Icv(Method=METHOD, VolumeCM3=icv_cm3(mni_from_native), ErrorPercentSD=ERROR_SD_PERCENT)
 
 
 def icv_cm3(mni_from_native: Affine) -> float:

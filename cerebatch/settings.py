@@ -33,6 +33,12 @@ class RunSettings(BaseModel):
         Library of labelled cases that an atlas of each scan is made from: the labels, or a channel of the networks.
     labelled_case : Path or None
         Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan.
+    registration : Path or None
+        Weights of the network that registers library cases; None: greedy does.
+    icv : Path or None
+        Weights of the network that sees the intracranial cavity; None: the affine's scale tells its volume.
+    t2_synthesis : Path or None
+        Weights of the network that makes up a T2w where none was scanned; None: the ensemble goes without.
     precision : {"float32", "bfloat16"}
         Of the networks.
     probseg : bool
@@ -50,6 +56,9 @@ class RunSettings(BaseModel):
     weights: Path | None = None
     library: Path | None = None
     labelled_case: Path | None = None
+    registration: Path | None = None
+    icv: Path | None = None
+    t2_synthesis: Path | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     probseg: bool = False
     seed: int = Field(default=1, ge=0)
@@ -62,6 +71,10 @@ class RunSettings(BaseModel):
             raise ValueError(f"expected what the method {self.method!r} takes its labels from")
         if (self.weights is not None) != (self.method == "networks"):
             raise ValueError("expected weights for the method 'networks' alone")
+        if self.registration is not None and self.library is None:
+            raise ValueError("expected a library whose cases the registration network brings to a scan")
+        if self.t2_synthesis is not None and self.method != "networks":
+            raise ValueError("expected T2 synthesis for the method 'networks' alone")
         if self.labelled_case is not None and (self.method != "single case" or self.library is not None):
             raise ValueError("expected a labelled case for the method 'single case' alone, and no library beside it")
         return self

@@ -13,6 +13,8 @@ from cerebatch.bids import Case
 from cerebatch.errors import UnreadableScanError
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
+from cerebatch.networks.card import Helper
+from cerebatch.networks.helpers import helper_card
 from cerebatch.settings import RunSettings
 from cerebatch.stages import atlas, measure, prepare, segment
 
@@ -67,9 +69,10 @@ class CaseJob(Job):
                 scans[role] = _stamp(path, known.get(role))
         at = {"resolution": settings.resolution}
         prepared = Stage(
-            "prepare", prepare.VERSION, scans, at | {"seed": settings.seed}, self.scratch / "prepare",
+            "prepare", prepare.VERSION, scans | _helper("icv", settings.icv), at | {"seed": settings.seed},
+            self.scratch / "prepare",
             lambda folder: prepare.prepare(
-                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed
+                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, icv=settings.icv
             ),
         )  # fmt: skip
         labelled, origin = _labelled(self, prepared, known)
@@ -94,9 +97,14 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
         library = settings.library
         digest = open_library(library).digest
         origin["Library"] = {"Name": library.name, "Digest": digest}
+        inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "library": digest}
+        by = _helper("registration", settings.registration)
+        origin["Registration"] = by.get("registration", "greedy")
         stages.append(Stage(
-            "atlas", atlas.VERSION, {"prepare": prepared.key, "library": digest}, at, job.scratch / "atlas",
-            lambda folder: atlas.atlas(library, prepared.folder, folder, threads=settings.threads),
+            "atlas", atlas.VERSION, inputs | by, at, job.scratch / "atlas",
+            lambda folder: atlas.atlas(
+                library, prepared.folder, folder, threads=settings.threads, registration=settings.registration
+            ),
         ))  # fmt: skip
     if settings.weights is not None:
         return [*stages, _by_networks(job, prepared, stages, origin)], origin
@@ -129,13 +137,23 @@ def _by_networks(job: CaseJob, prepared: Stage, atlases: list[Stage], origin: di
     origin |= {"Weights": {"Name": weights.name, "Digest": digest}, "AtlasChannel": bool(atlases)}
     votes = atlases[0].folder if atlases else None
     inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "weights": digest}
+    synthesis = None if job.case.t2w is not None else settings.t2_synthesis
+    inputs |= _helper("t2synth", synthesis)
+    if synthesis is not None:
+        origin["T2w"] = f"made up from the T1w by network {inputs['t2synth']}"
     return Stage(
         "segment", segment.VERSION, inputs | {stage.name: stage.key for stage in atlases},
         {"precision": settings.precision, "probseg": settings.probseg}, job.scratch / "segment",
         lambda folder: segment.segment_by_networks(
-            weights, prepared.folder, votes, folder, precision=settings.precision, probseg=settings.probseg
+            weights, prepared.folder, votes, folder, precision=settings.precision, probseg=settings.probseg,
+            t2_synthesis=synthesis,
         ),
     )  # fmt: skip
+
+
+def _helper(name: Helper, weights: Path | None) -> dict[str, FileStamp | str]:
+    """Digest of a helper network's weights as an input of a stage; nothing where none is used."""
+    return {} if weights is None else {name: helper_card(weights, name).sha256}
 
 
 def _known_stamps(job: CaseJob) -> dict[str, FileStamp]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cerebatch.icv import Icv
 from cerebatch.networks.blocks import device_of
+from cerebatch.networks.card import HelperCard, read_card
 from cerebatch.networks.unet import UNet
 from cerebatch.space import Affine, Grid, Volume, inverse, resample
 
@@ -17,6 +20,9 @@ VOXEL_MM = 2.0
 FILTERS = 8
 BOX_MM = ((-88.0, 88.0), (-120.0, 88.0), (-98.0, 94.0))
 """Outer faces of what the network sees, in MNI millimetres (x, y, z): the cavity and 10 mm of what is around it."""
+
+ERROR_SD = "SD of the error in per cent, heads left out"
+"""Name of this score in the card."""
 
 _FINE = 2
 """Voxels of the scan are averaged over so many fine ones a side."""
@@ -76,6 +82,26 @@ def cavity_share(cavity: nn.Module, seen: Volume) -> Volume:
         logits = cavity(as_input(torch.from_numpy(seen)).to(device_of(cavity)))
     share: Volume = logits[0, 0].float().sigmoid().cpu().numpy()
     return share
+
+
+def measured(cavity: nn.Module, weights: Path, image: Volume, grid: Grid, mni_from_native: Affine) -> Icv:
+    """Intracranial volume of a whole head, with the network's name and the error that its card tells.
+
+    Parameters
+    ----------
+    cavity : Module
+        Trained `network`.
+    weights : Path
+        Its weights.
+    image, grid, mni_from_native
+        As of `measured_icv_cm3`.
+    """
+    card = read_card(weights, HelperCard)
+    return Icv(
+        Method=f"network of the intracranial cavity, weights {card.sha256[:12]}",
+        VolumeCM3=measured_icv_cm3(cavity, image, grid, mni_from_native),
+        ErrorPercentSD=card.scores.get(ERROR_SD),
+    )
 
 
 def measured_icv_cm3(cavity: nn.Module, image: Volume, grid: Grid, mni_from_native: Affine) -> float:

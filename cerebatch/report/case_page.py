@@ -138,6 +138,13 @@ def _icv(result: Result) -> str:
     return f"{float(result.icv['VolumeCM3']):.1f}"
 
 
+def _icv_by(result: Result) -> str:
+    """Affine or network, and how far off it may be."""
+    spread = result.icv["ErrorPercentSD"]
+    error = "error not measured" if spread is None else f"SD of error {spread:g} %"
+    return f"{str(result.icv['Method']).split()[0]}, {error}"
+
+
 def _facts(result: Result, person: Person, whole: Row) -> list[tuple[str, str]]:
     facts = [
         ("Age", "not known" if person.age is None else f"{person.age:g} years"),
@@ -145,7 +152,7 @@ def _facts(result: Result, person: Person, whole: Row) -> list[tuple[str, str]]:
         ("Site", person.site),
         ("Cerebellum", f"{whole['volume_cm3']} cm³"),
         ("of the intracranial volume", f"{whole['percent_icv']} %"),
-        ("Intracranial volume", f"{_icv(result)} cm³ (affine, SD of error {result.icv['ErrorPercentSD']:g} %)"),
+        ("Intracranial volume", f"{_icv(result)} cm³ ({_icv_by(result)})"),
         ("Labels from", result.method),
         ("Grid", f"{result.resolution:g} mm"),
     ]

@@ -46,9 +46,9 @@ def fit_cohort(results: Sequence[Result], people: Mapping[str, Person]) -> tuple
             f"No curves were fitted: {len(persons)} people have an age, and at least {ENOUGH} are needed, ten for each "
             "parameter of the largest curve."
         )
-    kinds = sorted({(result.method, result.resolution) for result in known})
+    kinds = sorted({(result.method, result.resolution, str(result.icv["Method"])) for result in known})
     if len(kinds) > 1:
-        told = ", ".join(f"{method} at {mm:g} mm" for method, mm in kinds)
+        told = ", ".join(f"{method} at {mm:g} mm, ICV by {icv}" for method, mm, icv in kinds)
         return None, f"No curves were fitted: volumes of several kinds lie here ({told}), and they must not be mixed."
     parts = []
     for result in known:

@@ -97,9 +97,10 @@ def methods_of(sidecar: Mapping[str, Any], *, t2w: bool, norms: Mapping[str, Any
     if t2w:
         said.append("The T2-weighted scan was registered rigidly to the T1-weighted one and treated likewise.")
     said.append(_labels(sidecar))
+    by_network = str(sidecar["ICV"]["Method"]).startswith("network")
     said.append(
         "Volumes are voxels of the template's grid over the determinant of the affine; the intracranial volume was "
-        "estimated from that determinant [icv]."
+        + ("measured by a convolutional network." if by_network else "estimated from that determinant [icv].")
     )
     if sidecar["Trial"]:
         said.append("The grid of 4 mm is meant for trials of scale: these volumes measure nothing.")
@@ -118,9 +119,10 @@ def methods_of(sidecar: Mapping[str, Any], *, t2w: bool, norms: Mapping[str, Any
 
 def _labels(sidecar: Mapping[str, Any]) -> str:
     library = sidecar.get("Library", {})
+    tool = "greedy [greedy]" if sidecar.get("Registration", "greedy") == "greedy" else "a convolutional network"
     from_library = (
         f"the 20 most similar cases of the library {library.get('Name')} (digest {str(library.get('Digest'))[:12]}), "
-        "made from published lobule maps [maps], were registered to the scan with greedy [greedy] and fused"
+        f"made from published lobule maps [maps], were registered to the scan with {tool} and fused"
     )
     if sidecar["Method"] == "atlas":
         return f"Labels come from an atlas of the scan alone: {from_library}."
@@ -129,13 +131,18 @@ def _labels(sidecar: Mapping[str, Any]) -> str:
         atlas = f" They also saw an atlas of the scan: {from_library}." if sidecar.get("AtlasChannel") else ""
         return (
             f"Labels come from an ensemble of convolutional networks in two steps, sides and then lobules (weights "
-            f"{weights['Name']}, digest {str(weights['Digest'])[:12]}).{atlas}"
+            f"{weights['Name']}, digest {str(weights['Digest'])[:12]}).{atlas}{_t2w_words(sidecar)}"
         )
     case = sidecar["LabelledCase"]
     return (
         f"Labels are those of one labelled case ({case['File']}, digest {str(case['SHA256'])[:12]}), carried over by "
         "the affine: they show the way of a scan and do not measure a person's lobules."
     )
+
+
+def _t2w_words(sidecar: Mapping[str, Any]) -> str:
+    """Nothing where the T2w was scanned, or none was used."""
+    return " Their T2-weighted image was made up from the T1-weighted one by a network." if "T2w" in sidecar else ""
 
 
 def _with_names(sentence: str, cited: list[Citation]) -> str:

@@ -9,13 +9,15 @@ import numpy as np
 
 from cerebatch.files import write_image, write_json
 from cerebatch.library.store import open_library
-from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
+from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, Register, make_atlas
 from cerebatch.steps import Step, StepLog
 
 VERSION = 2
 
 
-def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> list[Step]:
+def atlas(
+    library: Path, prepared: Path, folder: Path, *, threads: int = 1, registration: Path | None = None
+) -> list[Step]:
     """Write ``dseg.nii.gz``, ``share.nii.gz``, ``lobules.nii.gz`` and ``atlas.json``.
 
     Parameters
@@ -27,6 +29,8 @@ def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> l
     folder : Path
         Exists; files in it are overwritten.
     threads : int
+    registration : Path, optional
+        Weights of the registration network; without it greedy registers.
 
     Returns
     -------
@@ -34,8 +38,8 @@ def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> l
 
     Raises
     ------
-    LibraryError
-        The library cannot be used.
+    LibraryError, WeightsError
+        The library or the weights cannot be used.
     StageError
         A registration failed.
     """
@@ -43,10 +47,19 @@ def atlas(library: Path, prepared: Path, folder: Path, *, threads: int = 1) -> l
     with log.step("open"):
         cases = open_library(library)
         t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
-    made = make_atlas(t1w, cases, threads=threads, log=log)
+    register = None if registration is None else _network(registration)
+    made = make_atlas(t1w, cases, threads=threads, log=log, register=register)
     with log.step("write"):
         write_image(folder / "dseg.nii.gz", made.dseg, cases.grid, "MNI")
         write_image(folder / "share.nii.gz", made.share, cases.grid, "MNI")
         write_image(folder / "lobules.nii.gz", made.lobules, cases.grid, "MNI")
         write_json(folder / "atlas.json", {"Cases": made.cases, "N": CASES, "D": DISTANCE_WEIGHT})
     return log.steps
+
+
+def _network(weights: Path) -> Register:
+    from cerebatch.networks.helpers import helper_card, load_helper  # torch takes seconds
+    from cerebatch.networks.registration import by_network
+
+    card = helper_card(weights, "registration")
+    return by_network(load_helper(weights, "registration"), card.resolution_mm)

@@ -9,7 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from cerebatch import confidence, icv, volumes
+from cerebatch import confidence, volumes
 from cerebatch.bids import Case, output_name
 from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.labelmaps import read_dseg
@@ -21,7 +21,6 @@ from cerebatch.scan import read_scan
 from cerebatch.space import (
     RESOLUTIONS,
     TEMPLATE_SPACE,
-    Affine,
     LabelMap,
     apply,
     cerebellum_box,
@@ -124,11 +123,11 @@ def measure(
         rows = volumes.table(
             volumes.counted_cm3(dseg, voxel_mm3),
             volumes.counted_cm3(native, found.stored_grid.voxel_volume_mm3),
-            icv.icv_cm3(found.affine),
+            found.icv.VolumeCM3,
             volumes.counted_cm3(read_dseg(lobules)[0], voxel_mm3) if lobules.exists() else None,
         )
         write_rows(anat / name("volumes", ".tsv", seg="lobules"), (row.as_text() for row in rows))
-        write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": _icv(found.affine)})
+        write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": found.icv.model_dump()})
     with log.step("images"):
         for contrast in _CONTRASTS:
             source = prepared / f"{contrast}.nii.gz"
@@ -160,7 +159,7 @@ def measure(
             mni_from_native=found.affine,
             resolution=resolution,
             local_correlation=found.local_correlation,
-            icv_cm3=icv.icv_cm3(found.affine),
+            icv_cm3=found.icv.VolumeCM3,
             confidence=said,
             votes=np.asarray(nib.load(share).dataobj) if share.exists() else None,
         )
@@ -192,13 +191,9 @@ def _sidecar(
         "LocalCorrelationWithTemplate": found.local_correlation,
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
-        "ICV": _icv(found.affine),
+        "ICV": found.icv.model_dump(),
         "Warnings": warnings,
     }
-
-
-def _icv(mni_from_native: Affine) -> dict[str, Any]:
-    return {"Method": icv.METHOD, "VolumeCM3": icv.icv_cm3(mni_from_native), "ErrorPercentSD": icv.ERROR_SD_PERCENT}
 
 
 def _image_sidecar(contrast: Contrast) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from pydantic import BaseModel, ConfigDict
 from cerebatch import ants_bridge, template, tissue
 from cerebatch.ants_bridge import Schedule
 from cerebatch.files import write_image
+from cerebatch.icv import Icv, from_affine
 from cerebatch.registration import FINE_MM, foreground_threshold, register_to_template
 from cerebatch.scan import Scan, read_scan
+from cerebatch.scan_checks import foreground_of, looks_brain_extracted
 from cerebatch.space import Affine, Grid, Volume, cerebellum_box, inverse, resample
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import Contrast, TissueMeans
 
-VERSION = 1
+VERSION = 2
 
 _MARGIN_MM = 6.0
 """How far the intracranial mask reaches beyond the template's brain."""
@@ -48,6 +50,8 @@ class Prepared(BaseModel):
         Of scan and template inside the brain (`registration.Registration`).
     tissue_means : dict
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
+    icv : Icv
+        Intracranial volume, by the affine or by a network.
     warnings : list of str
     """
 
@@ -58,6 +62,7 @@ class Prepared(BaseModel):
     mni_from_native: list[list[float]]
     local_correlation: float
     tissue_means: dict[Contrast, list[float]]
+    icv: Icv
     warnings: list[str]
 
     @property
@@ -76,7 +81,15 @@ class Prepared(BaseModel):
         return cls.model_validate_json((folder / "prepared.json").read_bytes())
 
 
-def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: float = 1.0, seed: int = 1) -> list[Step]:
+def prepare(
+    t1w: Path,
+    folder: Path,
+    *,
+    t2w: Path | None = None,
+    resolution: float = 1.0,
+    seed: int = 1,
+    icv: Path | None = None,
+) -> list[Step]:
     """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, and ``prepared.json``.
 
     Parameters
@@ -88,6 +101,9 @@ def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: flo
     resolution : float
         Edge of the MNI grid in millimetres.
     seed : int
+    icv : Path, optional
+        Weights of the network that sees the intracranial cavity. For a brain-extracted scan, whose cavity cannot be
+        seen, and without it, the affine's scale tells the volume.
 
     Returns
     -------
@@ -97,7 +113,7 @@ def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: flo
     Raises
     ------
     InputError
-        A scan cannot be used.
+        A scan or the weights cannot be used.
     StageError
         A step gave what cannot be trusted.
     """
@@ -109,6 +125,10 @@ def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: flo
     with log.step("register"):
         registration = register_to_template(scan.image, scan.grid, seed=seed, finest_mm=max(FINE_MM, int(resolution)))
     mni_from_native = registration.mni_from_native
+    volume = from_affine(mni_from_native)
+    if icv is not None and not looks_brain_extracted(foreground_of(scan.image), scan.grid):
+        with log.step("intracranial volume"):
+            volume = _seen(icv, scan, mni_from_native)
     image, grid = _around_brain(scan.image, scan.grid, mni_from_native)
     head = image > foreground_threshold(image)
     mask = _intracranial(grid, mni_from_native) & (image > 0)
@@ -149,10 +169,18 @@ def prepare(t1w: Path, folder: Path, *, t2w: Path | None = None, resolution: flo
         mni_from_native=mni_from_native.tolist(),
         local_correlation=registration.local_correlation,
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
+        icv=volume,
         warnings=warnings,
     )
     (folder / "prepared.json").write_text(prepared.model_dump_json(indent=2) + "\n")
     return log.steps
+
+
+def _seen(weights: Path, scan: Scan, mni_from_native: Affine) -> Icv:
+    from cerebatch.networks.helpers import load_helper  # torch takes seconds, and only this needs it
+    from cerebatch.networks.intracranial import measured
+
+    return measured(load_helper(weights, "icv"), weights, scan.image, scan.grid, mni_from_native)
 
 
 def _clean_t2w(

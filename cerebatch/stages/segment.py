@@ -29,6 +29,7 @@ def segment_by_networks(
     *,
     precision: Literal["float32", "bfloat16"] = "float32",
     probseg: bool = False,
+    t2_synthesis: Path | None = None,
 ) -> list[Step]:
     """Write ``dseg.nii.gz`` and ``confidence.json`` on the cerebellum box, and ``probseg.nii.gz`` on request.
 
@@ -44,6 +45,8 @@ def segment_by_networks(
         Exists; files in it are overwritten.
     precision : {"float32", "bfloat16"}
     probseg : bool
+    t2_synthesis : Path, optional
+        Weights of the network that makes up a T2w where none was scanned.
 
     Returns
     -------
@@ -66,6 +69,9 @@ def segment_by_networks(
         t2w_path = prepared / "T2w.nii.gz"
         t1w, t2w = _voxels(prepared / "T1w.nii.gz"), _voxels(t2w_path) if t2w_path.exists() else None
         votes = None if atlas is None else read_dseg(atlas / "dseg.nii.gz")[0]
+    if t2w is None and t2_synthesis is not None:
+        with log.step("T2 synthesis"):
+            t2w = _made_up_t2w(t2_synthesis, t1w, networks.resolution)
     with log.step("networks"):
         found = networks.segment(t1w, t2w, votes, precision=precision)
     with log.step("write"):
@@ -82,6 +88,15 @@ def segment_by_networks(
         if probseg:
             write_shares(folder / "probseg.nii.gz", np.moveaxis(found.probabilities, 0, -1), box, "MNI")
     return log.steps
+
+
+def _made_up_t2w(weights: Path, t1w: Volume, resolution: float) -> Volume:
+    from cerebatch.networks.helpers import helper_card, load_helper
+    from cerebatch.networks.inputs import brain_region
+    from cerebatch.networks.t2synth import synthesised_t2w
+
+    helper_card(weights, "t2synth", resolution)
+    return synthesised_t2w(load_helper(weights, "t2synth"), t1w, brain_region(resolution))
 
 
 def load_networks(weights: Path) -> None:

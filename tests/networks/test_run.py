@@ -15,10 +15,18 @@ import pandas as pd
 import pytest
 import torch
 
-from cerebatch.networks.card import Card, read_card
+from cerebatch.icv import from_affine
+from cerebatch.library.case import LabelledCase
+from cerebatch.networks import intracranial, t2synth
+from cerebatch.networks.card import Card, HelperCard, read_card
+from cerebatch.networks.registration import RegistrationNetwork
 from cerebatch.networks.weights import read_network, write_weights
+from cerebatch.phantom import write_cohort
+from cerebatch.stages.prepare import Prepared, prepare
 
 pytestmark = pytest.mark.slow
+
+HELPERS = ("icv", "registration", "t2synth")
 
 
 def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -93,6 +101,74 @@ def test_the_same_command_does_nothing_and_other_weights_do_the_rest(
     assert "0 done, 1 done before, 0 failed" in again.stdout
     plan = cerebatch(*command(phantoms, ran, weights), "--dry-run")
     assert "sub-phantom001: prepare, segment, measure" in plan.stdout or "sub-phantom001: segment" in plan.stdout
+
+
+@pytest.fixture(scope="module")
+def helpers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the networks beside the ensemble."""
+    folder = tmp_path_factory.mktemp("helpers")
+    torch.manual_seed(0)
+    for name, network, mm in (
+        ("icv", intracranial.network(), 2.0),
+        ("registration", RegistrationNetwork(), 4.0),
+        ("t2synth", t2synth.network(), 4.0),
+    ):
+        card = HelperCard(network=name, channels=("T1w",), resolution_mm=mm, parameters=1, training={})  # type: ignore[arg-type]
+        write_weights(folder, network, card)
+    return folder
+
+
+def test_networks_beside_the_ensemble_are_named_in_what_they_made(
+    weights: Path,
+    helpers: Path,
+    phantoms: Path,
+    tmp_path: Path,
+    make_case: Callable[..., LabelledCase],
+    write_library: Callable[[Path, list[LabelledCase]], Path],
+) -> None:
+    library = write_library(tmp_path / "LIB.zarr", [make_case("a", 1), make_case("b", 2)])
+    out = tmp_path / "out"
+    result = cerebatch(
+        *command(phantoms, out, weights), "--library", library, "--helpers", helpers, "--registration", "network",
+        "--icv", "network", "--synthesise-t2w", "--no-pdf",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    sidecar = json.loads((out / "sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.json").read_text())
+    digest = {name: read_card(helpers / f"{name}.safetensors", HelperCard).sha256 for name in HELPERS}
+    assert sidecar["Registration"] == digest["registration"]
+    assert sidecar["T2w"] == f"made up from the T1w by network {digest['t2synth']}"
+    assert sidecar["ICV"]["Method"] == f"network of the intracranial cavity, weights {digest['icv'][:12]}"
+    assert sidecar["ICV"]["ErrorPercentSD"] is None
+    page = (out / "reports/sub-phantom001.html").read_text()
+    assert "network, error not measured" in page
+    assert "registered to the scan with a convolutional network" in page
+    assert "made up from the T1-weighted one by a network" in page
+
+
+def test_a_brain_extracted_scan_has_its_volume_from_the_affine(helpers: Path, tmp_path: Path) -> None:
+    write_cohort(tmp_path / "bids", 1, seed=4, resolution_mm=3.0, skull=False)
+    (scan,) = (tmp_path / "bids").glob("sub-*/anat/*_T1w.nii.gz")
+    prepare(scan, tmp_path, resolution=4.0, icv=helpers / "icv.safetensors")
+    found = Prepared.read(tmp_path)
+    assert found.icv == from_affine(found.affine)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--registration", "network"], "expected --library, whose cases the network registers"),
+        (["--icv", "network", "--resolution", "4.0"], "cerebatch brings no weights of the icv network"),
+        (["--method", "atlas", "--synthesise-t2w"], "expected the method networks"),
+    ],
+)
+def test_helpers_that_cannot_help_are_refused_before_anything_runs(
+    phantoms: Path, weights: Path, helpers: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    given = [] if "--icv" in options else ["--helpers", helpers]
+    library = ["--library", tmp_path] if "atlas" in options else ["--weights", weights]
+    result = cerebatch("run", phantoms, tmp_path / "out", "participant", *options, *given, *library)
+    assert result.returncode == 2
+    assert words in result.stderr
 
 
 @pytest.mark.parametrize(

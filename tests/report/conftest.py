@@ -11,6 +11,7 @@ import pytest
 from cerebatch.batch.records import FileStamp, Record, write_model
 from cerebatch.bids import Case, find_cases
 from cerebatch.files import write_image, write_json
+from cerebatch.icv import from_affine
 from cerebatch.labels import mirrored
 from cerebatch.phantom.cerebellum import template_case
 from cerebatch.scan import read_scan
@@ -44,6 +45,7 @@ def finish(case: Case, dataset: Path, out: Path, work: Path, dseg: LabelMap) -> 
         mni_from_native=mni_from_native.tolist(),
         local_correlation=0.7,
         tissue_means={"T1w": [50.0, 150.0, 250.0]},
+        icv=from_affine(mni_from_native),
         warnings=["A warning <with> marks & signs."],
     )
     (prepared / "prepared.json").write_text(found.model_dump_json())

@@ -10,7 +10,10 @@ import yaml
 
 from cerebatch.report.methods import citations, methods_of
 
-BASE: dict[str, Any] = {"Software": {"cerebatch": "0.1", "antspyx": "0.6"}, "ResolutionMM": 1.0, "Trial": False}
+BASE: dict[str, Any] = {
+    "Software": {"cerebatch": "0.1", "antspyx": "0.6"}, "ResolutionMM": 1.0, "Trial": False,
+    "ICV": {"Method": "affine scale (Buckner et al. 2004)"},
+}  # fmt: skip
 LIBRARY = {"Library": {"Name": "lib.zarr", "Digest": "abcdef0123456789"}}
 WAYS = {
     "atlas": BASE | LIBRARY | {"Method": "atlas"},
@@ -31,6 +34,8 @@ def test_what_was_not_used_is_not_cited() -> None:
     keys = {one.key for one in methods_of(WAYS["networks"], t2w=False).citations}
     assert "greedy" not in keys and "lifespan" not in keys
     assert "greedy" in {one.key for one in methods_of(WAYS["atlas"], t2w=False).citations}
+    by_network = WAYS["both"] | {"Registration": "0123", "ICV": {"Method": "network of the intracranial cavity"}}
+    assert not {"greedy", "icv"} & {one.key for one in methods_of(by_network, t2w=False).citations}
 
 
 def test_a_single_case_and_a_trial_say_that_they_measure_nothing() -> None:
