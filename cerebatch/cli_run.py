@@ -81,6 +81,9 @@ def run(
     ] = None,
     registration: Annotated[Registrar, typer.Option(help="What brings library cases to a scan.")] = Registrar.greedy,
     icv: Annotated[Cavity, typer.Option(help="What tells the intracranial volume of a whole head.")] = Cavity.affine,
+    super_resolution: Annotated[
+        bool, typer.Option("--super-resolution", help="Let a network refine T1w scans coarser than the grid.")
+    ] = False,
     synthesise_t2w: Annotated[
         bool, typer.Option("--synthesise-t2w", help="Where no T2w was scanned, let a network make one up.")
     ] = False,
@@ -159,6 +162,7 @@ def run(
         labelled_case=labelled_case.resolve() if labelled_case else None,
         registration=_helper("registration", registration is Registrar.network, helpers),
         icv=_helper("icv", icv is Cavity.network, helpers),
+        superres=_helper("superres", super_resolution, helpers, float(resolution.value)),
         t2_synthesis=_helper("t2synth", synthesise_t2w, helpers, float(resolution.value)),
         precision="float32" if precision is Precision.single else "bfloat16",
         probseg=probseg,

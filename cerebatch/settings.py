@@ -37,6 +37,8 @@ class RunSettings(BaseModel):
         Weights of the network that registers library cases; None: greedy does.
     icv : Path or None
         Weights of the network that sees the intracranial cavity; None: the affine's scale tells its volume.
+    superres : Path or None
+        Weights of the network that refines a T1w coarser than the grid; None: it is interpolated.
     t2_synthesis : Path or None
         Weights of the network that makes up a T2w where none was scanned; None: the ensemble goes without.
     precision : {"float32", "bfloat16"}
@@ -58,6 +60,7 @@ class RunSettings(BaseModel):
     labelled_case: Path | None = None
     registration: Path | None = None
     icv: Path | None = None
+    superres: Path | None = None
     t2_synthesis: Path | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     probseg: bool = False

@@ -69,10 +69,11 @@ class CaseJob(Job):
                 scans[role] = _stamp(path, known.get(role))
         at = {"resolution": settings.resolution}
         prepared = Stage(
-            "prepare", prepare.VERSION, scans | _helper("icv", settings.icv), at | {"seed": settings.seed},
-            self.scratch / "prepare",
+            "prepare", prepare.VERSION, scans | _helper("icv", settings.icv) | _helper("superres", settings.superres),
+            at | {"seed": settings.seed}, self.scratch / "prepare",
             lambda folder: prepare.prepare(
-                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, icv=settings.icv
+                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, icv=settings.icv,
+                superres=settings.superres,
             ),
         )  # fmt: skip
         labelled, origin = _labelled(self, prepared, known)

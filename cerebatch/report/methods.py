@@ -92,7 +92,7 @@ def methods_of(sidecar: Mapping[str, Any], *, t2w: bool, norms: Mapping[str, Any
         f"The T1-weighted scan was registered affinely to {TEMPLATE_SPACE} [template] with ANTs [ants] "
         f"(antspyx {versions['antspyx']}), denoised by adaptive non-local means [sanlm], corrected for bias by N4 "
         "[n4], normalised by the means of its tissues, corrected inside the skull and normalised once more, and "
-        f"sampled in a box around the cerebellum at {resolution}.",
+        f"sampled in a box around the cerebellum at {resolution}{_refinement(sidecar)}.",
     ]
     if t2w:
         said.append("The T2-weighted scan was registered rigidly to the T1-weighted one and treated likewise.")
@@ -138,6 +138,11 @@ def _labels(sidecar: Mapping[str, Any]) -> str:
         f"Labels are those of one labelled case ({case['File']}, digest {str(case['SHA256'])[:12]}), carried over by "
         "the affine: they show the way of a scan and do not measure a person's lobules."
     )
+
+
+def _refinement(sidecar: Mapping[str, Any]) -> str:
+    """Nothing where the scan was interpolated."""
+    return " by a convolutional network for super-resolution" if sidecar.get("SuperResolution") else ""
 
 
 def _t2w_words(sidecar: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cerebatch import confidence, volumes
 from cerebatch.bids import Case, output_name
-from cerebatch.files import write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.files import read_voxels, write_affine, write_image, write_json, write_label_table, write_rows
 from cerebatch.labelmaps import read_dseg
 from cerebatch.quality.material import Material
 from cerebatch.quality.metrics import all_metrics
@@ -138,7 +138,7 @@ def measure(
                 )
         write_affine(anat / name("xfm", ".txt", from_="T1w", to=TEMPLATE_SPACE, mode="image"), inverse(found.affine))
     with log.step("figures"):
-        t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
+        t1w = read_voxels(prepared / "T1w.nii.gz")
         scan = read_scan(case.t1w)
         title = f"{case.name}, {TEMPLATE_SPACE}, method: {provenance['Method']}"
         draw_lobules(figures / name("dseg", ".png", seg="lobules"), t1w, dseg, box, title)
@@ -192,6 +192,7 @@ def _sidecar(
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
         "ICV": found.icv.model_dump(),
+        "SuperResolution": found.super_resolution and f"network {found.super_resolution}",
         "Warnings": warnings,
     }
 

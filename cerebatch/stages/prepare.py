@@ -17,6 +17,7 @@ from cerebatch import ants_bridge, template, tissue
 from cerebatch.ants_bridge import Schedule
 from cerebatch.files import write_image
 from cerebatch.icv import Icv, from_affine
+from cerebatch.networks.card import HelperCard, read_card
 from cerebatch.registration import FINE_MM, foreground_threshold, register_to_template
 from cerebatch.scan import Scan, read_scan
 from cerebatch.scan_checks import foreground_of, looks_brain_extracted
@@ -24,12 +25,15 @@ from cerebatch.space import Affine, Grid, Volume, cerebellum_box, inverse, resam
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import Contrast, TissueMeans
 
-VERSION = 2
+VERSION = 3
 
 _MARGIN_MM = 6.0
 """How far the intracranial mask reaches beyond the template's brain."""
 
 _T2W_TO_T1W = Schedule("Rigid", iterations=(100, 50, 20), shrink=(4, 2, 1), smoothing=(2, 1, 0))
+
+_COARSE = 1.5
+"""A scan with voxels this many times as long as the grid's has something to gain from super-resolution."""
 
 _ROUGH_BIAS, _FINE_BIAS = (30, 30, 30), (50, 50, 50, 50)
 """Steps a level of the first and the second correction of bias."""
@@ -52,6 +56,8 @@ class Prepared(BaseModel):
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
     icv : Icv
         Intracranial volume, by the affine or by a network.
+    super_resolution : str or None
+        Digest of the network that refined the T1w; None: it was interpolated.
     warnings : list of str
     """
 
@@ -63,6 +69,7 @@ class Prepared(BaseModel):
     local_correlation: float
     tissue_means: dict[Contrast, list[float]]
     icv: Icv
+    super_resolution: str | None = None
     warnings: list[str]
 
     @property
@@ -89,6 +96,7 @@ def prepare(
     resolution: float = 1.0,
     seed: int = 1,
     icv: Path | None = None,
+    superres: Path | None = None,
 ) -> list[Step]:
     """Write ``T1w.nii.gz`` (and ``T2w.nii.gz``) on the cerebellum box, and ``prepared.json``.
 
@@ -104,6 +112,9 @@ def prepare(
     icv : Path, optional
         Weights of the network that sees the intracranial cavity. For a brain-extracted scan, whose cavity cannot be
         seen, and without it, the affine's scale tells the volume.
+    superres : Path, optional
+        Weights of the network that doubles the voxels a side of a T1w whose own are coarser than the grid's; without
+        it, it is interpolated.
 
     Returns
     -------
@@ -146,8 +157,13 @@ def prepare(
         classes = tissue.tissue_classes(image, maps)
         means: dict[Contrast, TissueMeans] = {"T1w": tissue.tissue_means(image, classes, "T1w")}
         image = tissue.normalised(image, means["T1w"], "T1w")
+    coarse = grid.voxel_sizes_mm.max() > _COARSE * resolution
     with log.step("resample"):
-        _write_box(folder / "T1w.nii.gz", image, grid, inverse(mni_from_native), resolution)
+        if superres is not None and coarse:
+            boxed = _refined(superres, image, grid, inverse(mni_from_native), resolution)
+        else:
+            boxed = _boxed(image, grid, inverse(mni_from_native), resolution)
+        write_image(folder / "T1w.nii.gz", boxed, cerebellum_box(resolution), "MNI")
 
     warnings = list(scan.warnings)
     if not tissue.has_fluid(classes):
@@ -162,7 +178,8 @@ def prepare(
             )
             t2w_image, t2w_grid, means["T2w"] = _clean_t2w(second, t2w_from_t1w, classes, grid, mni_from_native)
             t2w_from_mni = t2w_from_t1w @ inverse(mni_from_native)
-            _write_box(folder / "T2w.nii.gz", t2w_image, t2w_grid, t2w_from_mni, resolution)
+            boxed = _boxed(t2w_image, t2w_grid, t2w_from_mni, resolution)
+            write_image(folder / "T2w.nii.gz", boxed, cerebellum_box(resolution), "MNI")
     prepared = Prepared(
         stored_shape=scan.stored_grid.shape,
         stored_affine=scan.stored_grid.affine.tolist(),
@@ -170,6 +187,7 @@ def prepare(
         local_correlation=registration.local_correlation,
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
         icv=volume,
+        super_resolution=read_card(superres, HelperCard).sha256 if superres is not None and coarse else None,
         warnings=warnings,
     )
     (folder / "prepared.json").write_text(prepared.model_dump_json(indent=2) + "\n")
@@ -221,7 +239,15 @@ def _on_scan(mask: NDArray[np.bool_], grid: Grid, mni_from_native: Affine) -> ND
     return resample(mask.astype(np.float32), mask_grid, grid, mni_from_native, order=1) > 0.5
 
 
-def _write_box(path: Path, image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> None:
-    box = cerebellum_box(resolution)
-    cubic = resample(image, grid, box, native_from_mni, order=3)
-    write_image(path, np.clip(cubic, 0.0, tissue.CEILING), box, "MNI")
+def _boxed(image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> Volume:
+    cubic = resample(image, grid, cerebellum_box(resolution), native_from_mni, order=3)
+    return np.clip(cubic, np.float32(0), np.float32(tissue.CEILING))
+
+
+def _refined(weights: Path, image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> Volume:
+    from cerebatch.networks.helpers import helper_card, load_helper
+    from cerebatch.networks.superres import FACTOR, refined
+
+    helper_card(weights, "superres", resolution)
+    finer = refined(load_helper(weights, "superres"), _boxed(image, grid, native_from_mni, FACTOR * resolution))
+    return np.minimum(finer, np.float32(tissue.CEILING))
