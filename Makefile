@@ -63,7 +63,7 @@ proof-foundation: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-foundation: set CEREBATCH_DATA'; exit 2; }
 	$(BIN)/python benchmarks/registration.py '$(CEREBATCH_DATA)' --out $(PROOF)/registration.tsv
 	$(BIN)/python benchmarks/orientations.py '$(CEREBATCH_DATA)' --out $(PROOF)/orientations.tsv
-	$(BIN)/python benchmarks/steps.py '$(CEREBATCH_DATA)'
+	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)'
 
 # Two hours on 2 cores. The library and the run lie in $(PROOF)/atlas and are gone on with when they are there.
 proof-atlas: install

@@ -15,10 +15,11 @@ killed; what is finished is not done again.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
+
+from side_by_side import side_by_side
 
 from cerebatch.library.store import open_library
 from cerebatch.networks.card import Architecture, Task
@@ -135,15 +136,12 @@ def main() -> None:
     options = parser.parse_args()
     for name in TrainingAtlases(open_library(options.library), options.out / "atlases").make(options.processes):
         print(f"atlas of {name}", flush=True)
-    waiting, at_work = runs(), dict[Future[str], Run]()
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        while waiting or at_work:
-            for run in [run for run in waiting if run.may_begin(options.out)][: options.processes - len(at_work)]:
-                waiting.remove(run)
-                at_work[pool.submit(done, options.out, options.library, run)] = run
-            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
-                print(f"trained: {future.result()}", flush=True)
-                del at_work[future]
+    side_by_side(
+        runs(),
+        lambda run: run.may_begin(options.out),
+        partial(done, options.out, options.library),
+        options.processes,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""T2 synthesis on real people with both images: how near the made-up T2w comes, inside the cerebellum.
+
+    python benchmarks/t2_synthesis.py t2synth.safetensors RUN --participants pair07 --pictures DIR
+
+RUN is an output of `cerebatch run` with both images of these people. The baseline is the T1w turned over: the line
+of the real T2w on the T1w, fitted inside this very cerebellum, which is more than it could know. The network's image
+is also shown after such a line, which takes away what the scanner's own contrast decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from cerebatch.networks.helpers import load_helper
+from cerebatch.networks.inputs import brain_region
+from cerebatch.networks.t2synth import synthesised_t2w
+from cerebatch.space import Volume
+
+_AROUND_VOXELS = 2
+
+
+def main() -> None:
+    """Compare, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--participants", nargs="+", required=True)
+    parser.add_argument("--resolution", type=float, default=1.0, choices=(1.0, 0.5))
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    network = load_helper(options.weights, "t2synth")
+    rows = []
+    for name in options.participants:
+        anat = next(options.run.glob(f"sub-{name}/**/anat"))
+        t1w, t2w = (voxels(anat, f"*desc-preproc_{contrast}.nii.gz") for contrast in ("T1w", "T2w"))
+        labelled = voxels(anat, "*_space-*_seg-lobules_res-*_dseg.nii.gz") > 0
+        inside = ndimage.binary_dilation(labelled, iterations=_AROUND_VOXELS)
+        made = synthesised_t2w(network, t1w, brain_region(options.resolution))
+        images = {
+            "network": made,
+            "network, after a line": fitted(made, t2w, inside),
+            "T1w turned over": fitted(t1w, t2w, inside),
+        }
+        rows += [{"person": name, "way": way, **figures(t2w, image, inside)} for way, image in images.items()]
+        if options.pictures is not None:
+            draw(options.pictures / f"{name}.png", {"T1w": t1w, "T2w": t2w, **images}, inside)
+    table = pd.DataFrame(rows)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    print(table.round(3).to_string(index=False))
+
+
+def voxels(anat: Path, pattern: str) -> Volume:
+    """The one image of this name."""
+    (path,) = [path for path in anat.glob(pattern) if "withfolia" not in path.name]
+    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+
+
+def fitted(image: Volume, truth: Volume, inside: np.ndarray) -> Volume:
+    """The image on the straight line that brings it nearest to the truth."""
+    return np.polyval(np.polyfit(image[inside], truth[inside], 1), image)
+
+
+def figures(truth: Volume, image: Volume, inside: np.ndarray) -> dict[str, float]:
+    """Correlation, and root mean square of the error in standard deviations of the truth."""
+    error = float(np.sqrt(np.mean((image - truth)[inside] ** 2)))
+    return {
+        "correlation": float(np.corrcoef(image[inside], truth[inside])[0, 1]),
+        "error, SD": error / float(truth[inside].std()),
+    }
+
+
+def draw(path: Path, images: dict[str, Volume], inside: np.ndarray) -> None:
+    """One coronal slice of each image."""
+    y = int(np.argwhere(inside.any(axis=(0, 2))).mean())
+    figure = Figure(figsize=(4 * len(images), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, image) in zip(figure.subplots(1, len(images)), images.items(), strict=True):
+        high = float(np.percentile(image[inside], 99.5))
+        axes.imshow(image[:, y].T, cmap="gray", origin="lower", vmin=0, vmax=high)
+        axes.set_title(name)
+        axes.set_axis_off()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
