@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cerebatch.networks.card import Architecture, Task
+from cerebatch.networks.card import Architecture, Helper, Task
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -67,6 +67,8 @@ class TrainingConfig(LoopConfig):
     hold_out_heads : tuple of str
         Heads that are kept for validation.
     validation_cases : int
+    augmented : Path or None
+        Augmentation set that half of the samples are of (section 3.6).
     """
 
     library: Path
@@ -76,6 +78,7 @@ class TrainingConfig(LoopConfig):
     hold_out: tuple[str, ...] = ()
     hold_out_heads: tuple[str, ...] = ()
     validation_cases: Count = 4
+    augmented: Path | None = None
 
 
 class IcvConfig(LoopConfig):
@@ -98,61 +101,50 @@ class IcvConfig(LoopConfig):
     hold_out_heads: tuple[str, ...] = ()
 
 
-class SuperresConfig(LoopConfig):
+class LibraryConfig(LoopConfig):
+    """Settings of the training of a helper network that learns from a library.
+
+    Attributes
+    ----------
+    network : {"registration", "superres", "t2synth"}
+    library : Path
+        At the network's resolution: 1 mm for registration, the finer one for super-resolution.
+    hold_out : tuple of str
+        People that the network never sees; they are for validation.
+    """
+
+    network: Helper
+    library: Path
+    hold_out: tuple[str, ...] = ()
+
+
+class SuperresConfig(LibraryConfig):
     """Settings of the training of super-resolution.
 
     Attributes
     ----------
-    network : "superres"
-    library : Path
-        At the fine resolution.
     scans : Path or None
         BIDS dataset of real scans to learn from as well.
     learn_scans, check_scans : tuple of str
         People of that dataset, without ``sub-``: to learn from, and to validate with.
-    hold_out : tuple of str
-        People of the library that are kept for validation.
     """
 
     network: Literal["superres"]
-    library: Path
     scans: Path | None = None
     learn_scans: tuple[str, ...] = ()
     check_scans: tuple[str, ...] = ()
-    hold_out: tuple[str, ...] = ()
 
 
-class T2SynthConfig(LoopConfig):
-    """Settings of the training of T2 synthesis.
-
-    Attributes
-    ----------
-    network : "t2synth"
-    library : Path
-    hold_out : tuple of str
-        People that are kept for validation.
-    """
+class T2SynthConfig(LibraryConfig):
+    """Settings of the training of T2 synthesis."""
 
     network: Literal["t2synth"]
-    library: Path
-    hold_out: tuple[str, ...] = ()
 
 
-class RegistrationConfig(LoopConfig):
-    """Settings of the training of the registration network.
-
-    Attributes
-    ----------
-    network : "registration"
-    library : Path
-        At 1 mm.
-    hold_out : tuple of str
-        People that the network never sees.
-    """
+class RegistrationConfig(LibraryConfig):
+    """Settings of the training of the registration network."""
 
     network: Literal["registration"]
-    library: Path
-    hold_out: tuple[str, ...] = ()
 
 
 NETWORKS: dict[str | None, type[LoopConfig]] = {

@@ -8,16 +8,18 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.bids import find_cases
 from cerebatch.errors import DatasetError, LabelMapError, LibraryError
 from cerebatch.library.store import Library, open_library
-from cerebatch.networks.card import BaseCard, Card, Helper, HelperCard, read_card
+from cerebatch.networks.card import BaseCard, Card, HelperCard, read_card
 from cerebatch.networks.intracranial import VOXEL_MM
 from cerebatch.scan import read_scan
 from cerebatch.space import Volume
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import (
     IcvConfig,
+    LibraryConfig,
     LoopConfig,
     RegistrationConfig,
     SuperresConfig,
@@ -77,11 +79,20 @@ def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
     atlases = TrainingAtlases(library, config.atlases)
     for name in atlases.make(config.threads):
         tell(f"atlas of {name}")
-    samples = Samples(library, atlases, config.task, hold_out=config.hold_out, hold_out_heads=config.hold_out_heads)
+    augmented = None if config.augmented is None else _augmented(config.augmented, library)
+    samples = Samples(
+        library,
+        atlases,
+        config.task,
+        hold_out=config.hold_out,
+        hold_out_heads=config.hold_out_heads,
+        augmented=augmented,
+    )
     training = {
         "library": library.digest,
         "persons": sorted({library.persons[k] for k in samples.training}),
         "heads": sorted({library.heads[k] for k in samples.training}),
+        **({} if augmented is None else {"augmented": augmented.digest, "augmented cases": len(samples.carried)}),
         **_told(config, Card),
     }
     return Course(
@@ -128,7 +139,7 @@ def _superres(config: SuperresConfig, tell: Tell) -> Course:
     learnt, checked = (_scans(config.scans, names) for names in (config.learn_scans, config.check_scans))
     return Course(
         SuperresLesson(library, learnt, hold_out=config.hold_out, checked=checked),
-        _helper_card(config, library, "superres", {"scans": sorted(config.learn_scans)}),
+        _helper_card(config, library, {"scans": sorted(config.learn_scans)}),
     )
 
 
@@ -151,13 +162,13 @@ def _scans(dataset: Path | None, names: tuple[str, ...]) -> list[Volume]:
 @course_of.register
 def _t2synth(config: T2SynthConfig, tell: Tell) -> Course:
     library = _library(config.library, config.hold_out)
-    return Course(T2SynthLesson(library, config.hold_out), _helper_card(config, library, "t2synth"))
+    return Course(T2SynthLesson(library, config.hold_out), _helper_card(config, library))
 
 
 @course_of.register
 def _registration(config: RegistrationConfig, tell: Tell) -> Course:
     library = _library(config.library, config.hold_out)
-    return Course(RegistrationLesson(library, config.hold_out), _helper_card(config, library, "registration"))
+    return Course(RegistrationLesson(library, config.hold_out), _helper_card(config, library))
 
 
 def _library(path: Path, hold_out: tuple[str, ...], hold_out_heads: tuple[str, ...] = ()) -> Library:
@@ -174,17 +185,27 @@ def _library(path: Path, hold_out: tuple[str, ...], hold_out_heads: tuple[str, .
     return library
 
 
+def _augmented(path: Path, library: Library) -> AugmentedSet:
+    """An augmentation set on the library's grid."""
+    augmented = open_augmented(path)
+    if augmented.resolution != library.resolution:
+        raise LibraryError(
+            path,
+            expected=f"cases of {library.resolution:g} mm, like the library's",
+            found=f"cases of {augmented.resolution:g} mm",
+            do="Make the set from this library.",
+        )
+    return augmented
+
+
 def _helper_card(
-    config: SuperresConfig | T2SynthConfig | RegistrationConfig,
-    library: Library,
-    name: Helper,
-    more: dict[str, Any] | None = None,
+    config: LibraryConfig, library: Library, more: dict[str, Any] | None = None
 ) -> Callable[[int], BaseCard]:
     persons = sorted(set(library.persons) - set(config.hold_out))
     training = {"library": library.digest, "persons": persons, **(more or {}), **_told(config, HelperCard)}
     return lambda parameters: HelperCard(
-        network=name,
-        channels=("fixed T1w", "moving T1w") if name == "registration" else ("T1w",),
+        network=config.network,
+        channels=("fixed T1w", "moving T1w") if config.network == "registration" else ("T1w",),
         resolution_mm=library.resolution,
         parameters=parameters,
         training=training,

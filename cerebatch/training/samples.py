@@ -1,9 +1,12 @@
-"""Training samples: a case of the library, deformed, in a random contrast, with its flaws, as a network sees it."""
+"""Training samples: a case of the library, deformed, in a random contrast, with its flaws, as a network sees it.
+
+Fine-tuning draws half of them from an augmentation set (section 3.6).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from cerebatch.augment.store import AugmentedSet
 from cerebatch.library.arbor import CORES
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
@@ -37,6 +41,8 @@ _T1W: dict[Kind, float] = {"T1-like": 0.85, "arbitrary": 0.15}
 _T2W: dict[Kind | Literal["absent", "T1w"], float] = {"absent": 0.45, "T2-like": 0.35, "arbitrary": 0.1, "T1w": 0.1}
 _ATLAS_ABSENT, _ATLAS_DEGRADED = 0.15, 0.3
 _BLIND = 0.15
+_AUGMENTED = 0.5
+"""How often a sample is of the augmentation set, where there is one."""
 _JITTER = Strength(degrees=2.0, scale=0.02, shift_mm=1.0, elastic_mm=((24.0, 1.0),))
 """How far a degraded atlas lies beside the truth."""
 _BRAIN = [TISSUES.index(name) for name in ("CSF", "GM", "WM")]
@@ -73,6 +79,8 @@ class Samples:
         the atlas channel is always empty.
     hold_out_heads : collection of str
         Heads that are not used; their cases of other people are for validation.
+    augmented : AugmentedSet, optional
+        Carried cases that half of the samples are of; those whose source is held out are not used.
     """
 
     def __init__(
@@ -83,11 +91,14 @@ class Samples:
         *,
         hold_out: tuple[str, ...] = (),
         hold_out_heads: tuple[str, ...] = (),
+        augmented: AugmentedSet | None = None,
     ) -> None:
         self._library, self._atlases, self._task, self._hold_out = library, atlases, task, hold_out
         own = [k for k, person in enumerate(library.persons) if person not in hold_out]
         self.training = [k for k in own if library.heads[k] not in hold_out_heads]
         self.validation = [k for k in own if library.heads[k] in hold_out_heads]
+        self._augmented = augmented
+        self.carried = [] if augmented is None else _allowed(augmented, hold_out, hold_out_heads)
         self._region = brain_region(library.resolution)
         self._shares = lru_cache(maxsize=None)(library.tissue)
         self._dseg = lru_cache(maxsize=None)(library.dseg)
@@ -96,6 +107,8 @@ class Samples:
     def draw(self, seed: int) -> Sample:
         """A random sample; the same for the same seed."""
         torch.manual_seed(seed)
+        if self.carried and torch.rand(1) < _AUGMENTED:
+            return self._drawn_carried()
         index = self.training[int(torch.randint(len(self.training), (1,)))]
         seen, (truth, lobules, atlas) = self._deformed(index)
         cerebellum = truth > 0
@@ -106,6 +119,26 @@ class Samples:
             seen, cerebellum = without_borders(seen, lobules)
         t1w, t2w = self._images(seen)
         return self._sample(t1w, t2w, truth, self._random_atlas(atlas), cerebellum)
+
+    def _drawn_carried(self) -> Sample:
+        """A random case of the augmentation set, which looks as it was carried."""
+        carried = self._augmented
+        assert carried is not None
+        index = self.carried[int(torch.randint(len(self.carried), (1,)))]
+        known = carried.has_atlas and not set(self._hold_out) & self._voters[index]
+        dseg = carried.dseg(index)
+        votes = carried.atlas(index) if known else np.zeros_like(dseg)
+        grid = random_grid(self._library.grid.shape, self._library.resolution, Strength())
+        images = deformed(torch.from_numpy(carried.stored("image", index).astype(np.float32)), grid)
+        truth, atlas = deformed_labels(torch.from_numpy(np.stack([dseg, votes])), grid)
+        t1w, t2w = self._scanned(images)
+        return self._sample(t1w, t2w, truth, self._random_atlas(atlas) if known else None, truth > 0)
+
+    @cached_property
+    def _voters(self) -> list[set[str]]:
+        """People who voted for the atlas of each case of the augmentation set."""
+        assert self._augmented is not None
+        return [set(people.split(",")) for people in self._augmented.atlas_columns()["atlas_persons"]]
 
     def canonical(self, index: int) -> Sample:
         """A case as it lies in the library, with both contrasts and its atlas; for validation."""
@@ -175,6 +208,13 @@ class Samples:
             image = lobules_input(one, other, atlas, found)[:, *block]
             target = lobules_of(_array(truth))[block]
         return Sample(torch.from_numpy(np.ascontiguousarray(image))[None], torch.from_numpy(target.astype(np.int64)))
+
+
+def _allowed(augmented: AugmentedSet, hold_out: tuple[str, ...], hold_out_heads: tuple[str, ...]) -> list[int]:
+    columns = augmented.columns
+    return [
+        k for k in augmented.usable if columns["person"][k] not in hold_out and columns["head"][k] not in hold_out_heads
+    ]
 
 
 def without_borders(shares: Tensor, lobules: Tensor) -> tuple[Tensor, Tensor]:

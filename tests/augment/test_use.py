@@ -24,6 +24,12 @@ from cerebatch.augment.verify import verify
 from cerebatch.batch.profile import load_profile
 from cerebatch.errors import DatasetError, LibraryError
 from cerebatch.library.store import Library
+from cerebatch.networks.card import Card, read_card
+from cerebatch.training import samples as samples_module
+from cerebatch.training.atlases import TrainingAtlases
+from cerebatch.training.config import TrainingConfig
+from cerebatch.training.samples import Samples
+from cerebatch.training.train import train
 
 LETTERS = st.sampled_from("abcdefgh")
 PEOPLE = st.dictionaries(st.integers(0, 60).map(str), st.frozensets(LETTERS, min_size=1, max_size=3), min_size=2)
@@ -39,6 +45,16 @@ def with_atlases(
     outcomes = make_atlases(jobs, load_profile("serial"), lambda _: None)
     assert {outcome.status for outcome in outcomes} == {"done"}
     return open_augmented(path)
+
+
+@pytest.fixture(scope="module")
+def no_atlases(small_library: Library, tmp_path_factory: pytest.TempPathFactory) -> TrainingAtlases:
+    """Atlases of the library's cases in which nobody voted for anything."""
+    folder = tmp_path_factory.mktemp("none")
+    nothing = np.zeros(small_library.grid.shape, dtype=np.uint8)
+    for name in small_library.names:
+        np.savez(folder / f"{name}.npz", all=nothing, a=nothing, b=nothing)
+    return TrainingAtlases(small_library, folder)
 
 
 def test_nobody_votes_for_an_atlas_who_is_in_its_source(with_atlases: AugmentedSet, small_library: Library) -> None:
@@ -151,6 +167,47 @@ def test_half_is_original_and_half_augmented_whatever_their_numbers() -> None:
     share = np.mean(np.array(drawn) < 13)
     assert abs(share - 0.5) < 0.02
     assert drawn == list(half_and_half(Numbers(13), Numbers(487), samples=20_000, seed=3)[1])
+
+
+def test_fine_tuning_sees_carried_cases_half_the_time_and_none_of_a_held_out_source(
+    with_atlases: AugmentedSet, small_library: Library, no_atlases: TrainingAtlases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = {with_atlases.columns["person"][k] for k in with_atlases.usable}
+    held_out = sorted(set(small_library.persons) - people)[:1] or sorted(people)[:1]
+    samples = Samples(small_library, no_atlases, "sides", hold_out=tuple(held_out), augmented=with_atlases)
+    assert samples.carried
+    assert not {with_atlases.columns["person"][k] for k in samples.carried} & set(held_out)
+    assert samples.draw(3).image.shape == (1, 3, *small_library.grid.shape)
+    monkeypatch.setattr(samples, "_drawn_carried", lambda: "carried")
+    assert 10 <= [samples.draw(seed) for seed in range(40)].count("carried") <= 30  # type: ignore[arg-type]
+
+
+def test_a_held_out_person_has_no_vote_in_what_fine_tuning_sees(
+    with_atlases: AugmentedSet, small_library: Library, no_atlases: TrainingAtlases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are two people: the atlas of a carried case of one is the other's votes."""
+    monkeypatch.setattr(samples_module, "_AUGMENTED", 1.0)
+    source = with_atlases.columns["person"][with_atlases.usable[0]]
+    (other,) = set(small_library.persons) - {source}
+    drawn = {}
+    for without in ((), (other,)):
+        samples = Samples(small_library, no_atlases, "sides", hold_out=without, augmented=with_atlases)
+        drawn[without] = [bool(samples.draw(seed).image[0, 2].any()) for seed in range(8)]
+    assert any(drawn[()])
+    assert not any(drawn[(other,)])
+
+
+def test_a_card_names_the_set_that_it_was_tuned_on(
+    made_set: AugmentedSet, small_library: Library, no_atlases: TrainingAtlases, tmp_path: Path
+) -> None:
+    config = TrainingConfig(
+        library=small_library.path, atlases=no_atlases.folder, architecture="dpn", task="sides", steps=2,
+        hold_out=("a",), augmented=made_set.path,
+    )  # fmt: skip
+    train(config, tmp_path, lambda _: None)
+    told = read_card(tmp_path / "dpn-sides.safetensors", Card).training
+    carried = [k for k in made_set.usable if made_set.columns["person"][k] != "a"]
+    assert (told["augmented"], told["augmented cases"]) == (made_set.digest, len(carried))
 
 
 def test_subjects_have_one_affine(with_atlases: AugmentedSet) -> None:
