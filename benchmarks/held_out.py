@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from cerebatch.evaluation.majority import majority
 from cerebatch.evaluation.overlap import dice, mean_dice
+from cerebatch.files import read_voxels
 from cerebatch.labelmaps import read_dseg
 from cerebatch.library.similar import LeaveOut
 from cerebatch.library.store import open_library
@@ -67,7 +67,7 @@ class TestImage:
 
     def volume(self, contrast: str) -> Volume:
         """Prepared image in the box."""
-        return np.asarray(nib.load(self.work / f"{contrast}.nii.gz").dataobj, dtype=np.float32)
+        return read_voxels(self.work / f"{contrast}.nii.gz")
 
     def truth(self, resolution: float) -> LabelMap:
         """True labels in the box."""

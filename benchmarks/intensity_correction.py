@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from cerebatch.evaluation.overlap import dice, mean_dice
+from cerebatch.evaluation.scene import nearest
 from cerebatch.library.arbor import CORES
 from cerebatch.library.correct import corrected
 from cerebatch.library.store import Library, open_library
@@ -72,8 +72,7 @@ def damaged(lobules: LabelMap, library: Library) -> LabelMap:
     """Narrow fissures filled with the nearest lobule; the arbor vitae lies in its lobules already."""
     filled = closed(lobules > 0, library.grid, FISSURE_MM)
     grey = (lobules > 0) & ~np.isin(lobules, CORES)
-    nearest = ndimage.distance_transform_edt(~grey, return_distances=False, return_indices=True)
-    return np.where(filled & (lobules == 0), lobules[tuple(nearest)], lobules).astype(np.uint8)
+    return np.where(filled & (lobules == 0), lobules[tuple(nearest(grey, library.grid))], lobules).astype(np.uint8)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from scipy.spatial.transform import Rotation
 
 from cerebatch.evaluation.overlap import dice_by_structure, mean_dice
 from cerebatch.evaluation.published import as_published
+from cerebatch.files import read_voxels
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
 from cerebatch.networks.ensemble import Ensemble, load
 from cerebatch.space import LabelMap, Volume
@@ -39,7 +40,7 @@ def segmented(networks: Ensemble, scan: Path) -> tuple[LabelMap, Volume, float]:
     """Labels in the box, prepared T1w, and voxel volume in cm3 of the head."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(scan, Path(folder), resolution=networks.resolution)
-        t1w = np.asarray(nib.load(f"{folder}/T1w.nii.gz").dataobj, dtype=np.float32)
+        t1w = read_voxels(Path(folder) / "T1w.nii.gz")
         determinant = float(np.linalg.det(Prepared.read(Path(folder)).affine[:3, :3]))
     return networks.segment(t1w).dseg, t1w, networks.resolution**3 / determinant / 1000
 

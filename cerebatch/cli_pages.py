@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from cerebatch.cli_words import SOME_FAILED, say
 from cerebatch.errors import DatasetError
+
+if TYPE_CHECKING:
+    from cerebatch.report.result import Person
 
 
 class CsvLayout(StrEnum):
@@ -56,15 +59,29 @@ def write_case_pages(
         Whether every page could be written.
     """
     from cerebatch.batch.finished import finished_cases
-    from cerebatch.batch.profile import usable_cores
-    from cerebatch.lookup_tables import write_lookup_tables
-    from cerebatch.report.pages import FOLDER, Order, write_pages
     from cerebatch.report.people import people_of
 
     folders = {name: folder for name, folder in finished_cases(out).folders.items() if name in set(names)}
+    people = people_of(bids_dir, folders)
+    return _write_pages(out, folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
+
+
+def _write_pages(
+    out: Path,
+    folders: Mapping[str, Path],
+    people: Mapping[str, Person],
+    *,
+    norms: Path | None,
+    layout: CsvLayout,
+    pdf: bool,
+    console: Console,
+) -> bool:
+    from cerebatch.batch.profile import usable_cores
+    from cerebatch.lookup_tables import write_lookup_tables
+    from cerebatch.report.pages import FOLDER, Order, write_pages
+
     if not folders:
         return True
-    people = people_of(bids_dir, folders)
     (out / FOLDER).mkdir(exist_ok=True)
     write_lookup_tables(out)
     orders = [
@@ -110,13 +127,14 @@ def merge_cohort(
             found=f"none, and {len(found.unfinished)} that are not finished",
             do="Run `cerebatch run BIDS_DIR OUT_DIR participant` first, with the same OUT_DIR.",
         )
-    whole = write_case_pages(out, bids_dir, list(found.folders), norms=norms, layout=layout, pdf=pdf, console=console)
+    people = people_of(bids_dir, found.folders)
+    whole = _write_pages(out, found.folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
     merged = merge(
         out,
         found.folders,
         found.unfinished,
         {failure.case: (failure.stage, failure.kind) for failure in found.failures},
-        people_of(bids_dir, found.folders),
+        people,
         norms=norms,
         layout=layout.value,
         processes=usable_cores(),

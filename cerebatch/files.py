@@ -1,4 +1,4 @@
-"""Writing images, tables and sidecars: the same content gives the same bytes."""
+"""Writing images, tables and sidecars, the same content giving the same bytes; and reading such images back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import DatasetError
 from cerebatch.labels import LABELS
-from cerebatch.space import Affine, Grid
+from cerebatch.space import Affine, Grid, Volume
 
 Frame = Literal["native", "MNI"]
 
@@ -52,6 +52,11 @@ def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> N
         Decides the codes of sform and qform: scanner or template.
     """
     _save(nib.Nifti1Image(voxels, grid.affine), path, grid, frame)
+
+
+def read_voxels(path: Path) -> Volume:
+    """Voxels of an image that cerebatch wrote, (X, Y, Z) float32."""
+    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
 
 
 def write_shares(path: Path, shares: NDArray[np.floating], grid: Grid, frame: Frame) -> None:

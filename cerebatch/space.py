@@ -194,3 +194,20 @@ def warp_labels(dseg: LabelMap, field: Field, threads: int = 1) -> LabelMap:
         OpenMP threads; the result does not depend on it.
     """
     return _kernels.warp_labels(np.ascontiguousarray(dseg), np.ascontiguousarray(field, dtype=np.float32), threads)
+
+
+def jacobian(field: Field) -> Volume:
+    """Determinant of the derivative of ``index + field[index]``, (X, Y, Z) float32.
+
+    It tells how much of the moving image stands behind a voxel of the fixed one: 0.5 where it was stretched to twice
+    its volume, 0 or less where it was folded.
+
+    Parameters
+    ----------
+    field : (X, Y, Z, 3) float32
+        Displacements in voxels.
+    """
+    derivative = [np.gradient(field[..., axis]) for axis in range(3)]
+    (a, b, c), (d, e, f), (g, h, i) = derivative
+    a, e, i = a + 1, e + 1, i + 1
+    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)

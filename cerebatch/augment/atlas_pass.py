@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.augment.choose import Shelf, open_shelf
-from cerebatch.augment.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set, write_column
+from cerebatch.augment.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set
 from cerebatch.augment.make import relay_folder
 from cerebatch.augment.store import AugmentedSet, open_augmented
-from cerebatch.augment.writing import consolidate
 from cerebatch.batch.events import Tell
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.profile import Profile
@@ -25,10 +24,11 @@ from cerebatch.batch.relay import Outcome
 from cerebatch.batch.run import run_jobs
 from cerebatch.errors import LibraryError
 from cerebatch.library.checks import voxels_sha256
-from cerebatch.library.layout import array_of, variables
+from cerebatch.library.layout import array_of, variables, write_column
 from cerebatch.library.similar import LeaveOut
 from cerebatch.library.store import Library
 from cerebatch.library.subject_atlas import DISTANCE_WEIGHT, fuse_cases, register_cases
+from cerebatch.library.writing import consolidate
 from cerebatch.space import Volume
 from cerebatch.steps import Step, StepLog
 

@@ -12,11 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from cerebatch.errors import LibraryError
 from cerebatch.labels import LABELS
-from cerebatch.library.layout import FILL, read_column, variables
+from cerebatch.library.layout import FILL, compressors, read_column, variables
 from cerebatch.space import RESOLUTIONS, Grid, cerebellum_box
 
 SCHEMA = "cerebatch augmentation"
@@ -109,23 +108,12 @@ def add_voxels(group: zarr.Group, name: str, cases: int, dimensions: Sequence[st
         dtype=dtype,
         chunks=(1, *inner),
         shards=(1, *shape),
-        compressors=[
-            BloscCodec(cname="zstd", clevel=3, shuffle="shuffle" if dtype == "float16" else "noshuffle"),
-            Crc32cCodec(),
-        ],
+        compressors=compressors(dtype),
         fill_value=FILL[dtype],
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=("case", *dimensions),
         overwrite=True,
     )
-
-
-def write_column(group: zarr.Group, name: str, dimension: str, dtype: str, values: Sequence[Any]) -> None:
-    """Write one variable over one dimension, all of it in one chunk."""
-    column = group.create_array(
-        name, shape=len(values), chunks=(len(values),), dtype=dtype, dimension_names=(dimension,), overwrite=True
-    )
-    column[:] = np.array(values, dtype=object if dtype == "string" else dtype)
 
 
 def write_volumes(group: zarr.Group, name: str, rows: Sequence[Sequence[float]]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.augment.warp import Bent, jacobian
+from cerebatch.augment.warp import Bent
 from cerebatch.labels import LABELS, N_CLASSES
-from cerebatch.space import Field, LabelMap, Volume
+from cerebatch.space import Field, LabelMap, Volume, jacobian
 
 _CEILING = 300.0
 """Brighter than white matter is not compared: fat and vessels differ between scans for no reason of shape."""

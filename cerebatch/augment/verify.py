@@ -13,7 +13,7 @@ from cerebatch.augment.writing import set_digest
 from cerebatch.errors import LibraryError
 from cerebatch.labels import N_CLASSES
 from cerebatch.library.checks import voxels_sha256, wrong_voxels
-from cerebatch.library.layout import Voxels, array_of, read_column, variables
+from cerebatch.library.layout import Voxels, array_of, read_column
 
 
 def verify(path: Path) -> list[str]:
@@ -43,13 +43,9 @@ def verify(path: Path) -> list[str]:
 
 
 def _of_case(store: AugmentedSet, index: int, volumes: dict[str, list[list[float]]]) -> Iterator[str]:
-    voxels: Voxels = {}
-    for variable in variables(store.grid):
-        try:
-            voxels[variable] = store.stored(variable, index)
-        except LibraryError as error:
-            yield error.found
-    if len(voxels) < len(variables(store.grid)):
+    voxels, problems = store.read_back(index)
+    yield from problems
+    if problems:
         return
     yield from wrong_voxels(voxels, store.columns["rendered"][index], store.grid)
     if voxels_sha256(voxels) != store.columns["sha256"][index]:

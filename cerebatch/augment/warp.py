@@ -109,18 +109,6 @@ def bend(library: Library, index: int, field: Field) -> Bent:
     )
 
 
-def jacobian(field: Field) -> Volume:
-    """Determinant of the derivative of ``index + field[index]``, (X, Y, Z) float32.
-
-    It tells how much of the case stands behind a voxel of the target: 0.5 where the case was stretched to twice its
-    volume, 0 or less where it was folded.
-    """
-    derivative = [np.gradient(field[..., axis]) for axis in range(3)]
-    (a, b, c), (d, e, f), (g, h, i) = derivative
-    a, e, i = a + 1, e + 1, i + 1
-    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)
-
-
 def _on_grid(field: Field, shape: tuple[int, ...]) -> Field:
     """A field on the grid of the images; both grids share their outer faces."""
     factor = shape[0] // field.shape[0]

@@ -9,14 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
-from zarr.errors import ZarrUserWarning
 
 import cerebatch
 from cerebatch.augment.layout import (
@@ -29,16 +26,16 @@ from cerebatch.augment.layout import (
     add_voxels,
     grid_of,
     open_set,
-    write_column,
     write_volumes,
 )
 from cerebatch.augment.warp import Bent
 from cerebatch.errors import LibraryError
 from cerebatch.labels import LABELS
 from cerebatch.library.checks import voxels_sha256, wrong_voxels
-from cerebatch.library.layout import CONTRASTS, Voxels, array_of, preview, read_column, variables
+from cerebatch.library.layout import CONTRASTS, array_of, read_column, variables, write_column
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import TEMPLATE_SPACE, Grid, cerebellum_box
+from cerebatch.library.writing import as_stored, consolidate
+from cerebatch.space import TEMPLATE_SPACE, cerebellum_box
 
 
 def create(path: Path, names: Sequence[str], resolution: float, **decided: Any) -> None:
@@ -142,13 +139,6 @@ def write_voxels(path: Path, index: int, bent: Bent, rendered: bool) -> str:
     return voxels_sha256(voxels)
 
 
-def as_stored(bent: Bent, grid: Grid) -> Voxels:
-    """The arrays of a case as the store holds them."""
-    image = bent.image.astype(np.float16)
-    small = preview(image[CONTRASTS.index("T1w")], float(grid.voxel_sizes_mm[0])).astype(np.float16)
-    return {"image": image, "tissue_share": bent.tissue, "dseg": bent.dseg, "lobules": bent.lobules, "preview": small}
-
-
 def finish(path: Path, told: Mapping[int, Mapping[str, Any]], failed: Mapping[int, str]) -> str:
     """Gather what is told of the cases into columns and mark the set as complete; may be done again.
 
@@ -191,16 +181,6 @@ def finish(path: Path, told: Mapping[int, Mapping[str, Any]], failed: Mapping[in
     group.attrs.update({"digest": digest, "complete": True})
     consolidate(path)
     return digest
-
-
-def consolidate(path: Path) -> None:
-    """Gather the metadata of all arrays into one file, and sweep what writers that were killed left."""
-    for left in path.rglob("*.partial"):
-        left.unlink(missing_ok=True)
-    with warnings.catch_warnings():
-        # Zarr reads it everywhere since 3.0 and warns that the specification does not have it yet.
-        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
-        zarr.consolidate_metadata(path, zarr_format=3)
 
 
 def set_digest(names: Sequence[str], columns: Mapping[str, Any], volumes: Mapping[str, Any]) -> str:

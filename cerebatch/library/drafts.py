@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cerebatch.bids import Case
 from cerebatch.errors import CerebatchError, LabelMapError, LibraryError
-from cerebatch.files import write_image, write_json
+from cerebatch.files import read_voxels, write_image, write_json
 from cerebatch.labelmaps import read_dseg
 from cerebatch.library import stride, writing
 from cerebatch.library.arbor import CORES
@@ -255,7 +255,7 @@ def _parents(dseg: LabelMap, changed: NDArray[np.bool_], first: LabelMap) -> Lab
 
 def _images(folder: Path) -> dict[Contrast, Volume]:
     return {
-        contrast: np.asarray(nib.load(folder / f"{contrast}.nii.gz").dataobj, dtype=np.float32)
+        contrast: read_voxels(folder / f"{contrast}.nii.gz")
         for contrast in CONTRASTS
         if (folder / f"{contrast}.nii.gz").exists()
     }

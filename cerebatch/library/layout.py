@@ -8,12 +8,14 @@ there are.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from cerebatch.errors import LibraryError
 from cerebatch.library.blocks import cut
@@ -111,10 +113,24 @@ def grid_of(group: zarr.Group) -> Grid:
     return cerebellum_box(attributes["resolution_mm"])
 
 
+def compressors(dtype: str) -> list[Any]:
+    """How chunks of voxels are packed and checked."""
+    shuffle: Literal["shuffle", "noshuffle"] = "shuffle" if dtype == "float16" else "noshuffle"
+    return [BloscCodec(cname="zstd", clevel=3, shuffle=shuffle), Crc32cCodec()]
+
+
 def read_column(group: zarr.Group, name: str) -> list[Any]:
     """Values of one variable over the cases."""
     values: list[Any] = np.asarray(array_of(group, name)[:]).tolist()
     return values
+
+
+def write_column(group: zarr.Group, name: str, dimension: str, dtype: str, values: Sequence[Any]) -> None:
+    """Write one variable over one dimension, all of it in one chunk."""
+    column = group.create_array(
+        name, shape=len(values), chunks=(len(values),), dtype=dtype, dimension_names=(dimension,), overwrite=True
+    )
+    column[:] = np.array(values, dtype=object if dtype == "string" else dtype)
 
 
 def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:

@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from cerebatch.errors import InputError, LabelMapError
+from cerebatch.files import read_voxels
 from cerebatch.library.arbor import CORES, white_apart
 from cerebatch.library.blocks import fine_mm, majority
 from cerebatch.library.borders import visible_share
@@ -17,7 +17,7 @@ from cerebatch.library.case import LabelledCase
 from cerebatch.library.fit import LobuleMap
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import Volume, apply, cerebellum_box, inverse, resample_labels
+from cerebatch.space import apply, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared, prepare
 from cerebatch.tissue import TARGETS
 
@@ -96,7 +96,7 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
         folder = Path(name)
         prepare(scan.t1w, folder, t2w=scan.t2w, resolution=resolution, seed=seed)
         mni_from_map = Prepared.read(folder).affine
-        image = np.stack([_read(folder / f"{contrast}.nii.gz") for contrast in CONTRASTS])
+        image = np.stack([read_voxels(folder / f"{contrast}.nii.gz") for contrast in CONTRASTS])
     lobules = scan.lobules
     edge = fine_mm(resolution)
     box, fine = cerebellum_box(resolution), cerebellum_box(edge)
@@ -128,7 +128,3 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
         dseg=white_apart(parents, white),
         lobules=parents,
     )
-
-
-def _read(path: Path) -> Volume:
-    return np.asarray(nib.load(path).dataobj, dtype=np.float32)

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
+from cerebatch.library.case_store import CaseStore
 from cerebatch.library.layout import (
     COLUMNS,
-    CONTRASTS,
-    FILL,
     REBUILD,
     array_of,
     grid_of,
@@ -24,55 +22,23 @@ from cerebatch.library.layout import (
     read_column,
     read_records,
 )
-from cerebatch.space import Grid, LabelMap, Volume, cerebellum_box
-from cerebatch.tissue import Contrast
 
 
 @dataclass(frozen=True)
-class Library:
-    """A finished library. Voxels stay on disk until they are asked for; the handle can travel to other processes.
+class Library(CaseStore):
+    """A finished library.
 
     Attributes
     ----------
-    path : Path
-    resolution : float
-        Voxel edge in millimetres.
-    digest : str
-        Changes with the content of any case.
-    names, persons, heads, twins : (N,) tuple of str
+    persons, heads, twins : (N,) tuple of str
     mirrored, rendered : (N,) tuple of bool
     """
 
-    path: Path
-    resolution: float
-    digest: str
-    names: tuple[str, ...]
     persons: tuple[str, ...]
     heads: tuple[str, ...]
     twins: tuple[str, ...]
     mirrored: tuple[bool, ...]
     rendered: tuple[bool, ...]
-
-    @cached_property
-    def grid(self) -> Grid:
-        """The cerebellum box."""
-        return cerebellum_box(self.resolution)
-
-    def image(self, index: int, contrast: Contrast) -> Volume:
-        """Canonical image of a case, (X, Y, Z) float32."""
-        return self.stored("image", index, CONTRASTS.index(contrast)).astype(np.float32)
-
-    def tissue(self, index: int) -> NDArray[np.uint8]:
-        """Share of each tissue in 1/255, (T, X, Y, Z)."""
-        return self.stored("tissue_share", index)
-
-    def dseg(self, index: int) -> LabelMap:
-        """Label map of a case, (X, Y, Z), the arbor vitae counted as white matter."""
-        return self.stored("dseg", index)
-
-    def lobules(self, index: int) -> LabelMap:
-        """Label map of a case, (X, Y, Z), the arbor vitae counted with its lobule."""
-        return self.stored("lobules", index)
 
     def previews(self) -> NDArray[np.float32]:
         """The T1w of every case in blocks of `PREVIEW_MM`, (N, px, py, pz)."""
@@ -82,44 +48,13 @@ class Library:
         """Blocks of `previews` that hold a label in any case, (px, py, pz)."""
         return np.asarray(array_of(self._group, "region")[...], dtype=bool)
 
-    def stored(self, variable: str, index: int, *channel: int) -> NDArray[Any]:
-        """Voxels of one case as stored.
-
-        Parameters
-        ----------
-        variable : str
-            Name in the store.
-        index : int
-            Of the case.
-        *channel : int
-            Of the contrast or tissue; all of them without it.
-
-        Raises
-        ------
-        LibraryError
-            The file of the case is missing or damaged.
-        """
-        name = self.names[index]
-        try:
-            values = np.asarray(array_of(self._group, variable)[(index, *channel)])
-        except Exception as error:  # each codec has errors of its own
-            raise self._broken(name, f"a damaged {variable} of case {name} ({error})") from error
-        corner, fill = values[..., 0, 0, 0], FILL[values.dtype.name]
-        if np.all((corner == fill) | (corner != corner)):
-            raise self._broken(name, f"no {variable} of case {name}")
-        return values
-
-    def dataset(self) -> xr.Dataset:
-        """The whole store, read as far as it is asked for."""
-        dataset: xr.Dataset = xr.open_zarr(self.path, chunks=None, mask_and_scale=False)
-        return dataset
-
     @cached_property
     def _group(self) -> zarr.Group:
         return open_store(self.path)
 
-    def _broken(self, name: str, found: str) -> LibraryError:
-        return LibraryError(self.path, expected=f"the voxels of case {name}", found=found, do=REBUILD)
+    @property
+    def _mend(self) -> str:
+        return REBUILD
 
 
 def open_library(path: Path) -> Library:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cerebatch import labels
-from cerebatch.errors import LibraryError
 from cerebatch.library.case import flipped
 from cerebatch.library.checks import library_digest, voxels_sha256, wrong_voxels
-from cerebatch.library.layout import COLUMNS, Voxels, open_store, read_column, variables
+from cerebatch.library.layout import COLUMNS, Voxels, open_store, read_column
 from cerebatch.library.store import Library, open_library
 
 
@@ -28,18 +27,13 @@ def verify(path: Path) -> list[str]:
     if library.digest != library_digest(group, columns):
         found.append("the library's digest is not that of its cases")
     for index, name in enumerate(library.names):
-        voxels: Voxels = {}
-        for variable in variables(library.grid):
-            try:
-                voxels[variable] = library.stored(variable, index)
-            except LibraryError as error:
-                found.append(f"{name}: {error.found}")
-        if len(voxels) == len(variables(library.grid)):
+        voxels, wrong = library.read_back(index)
+        if not wrong:
             wrong = wrong_voxels(voxels, library.rendered[index], library.grid)
             if voxels_sha256(voxels) != columns["sha256"][index]:
                 wrong.append("the content is not what was written")
             wrong += _twin_problems(library, index, voxels, columns["sha256"])
-            found += [f"{name}: {problem}" for problem in wrong]
+        found += [f"{name}: {problem}" for problem in wrong]
     return found
 
 

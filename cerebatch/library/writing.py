@@ -12,11 +12,11 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
+from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
 import cerebatch
@@ -33,6 +33,7 @@ from cerebatch.library.layout import (
     VERSION,
     Voxels,
     array_of,
+    compressors,
     grid_of,
     open_store,
     preview,
@@ -40,9 +41,10 @@ from cerebatch.library.layout import (
     read_column,
     read_records,
     variables,
+    write_column,
 )
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import TEMPLATE_SPACE, Grid, cerebellum_box
+from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, cerebellum_box
 
 
 def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, licence: str) -> None:
@@ -94,9 +96,9 @@ def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, li
                 "cerebatch": cerebatch.__version__, "coordinates": "name",
             },
         )  # fmt: skip
-        _write_column(group, "name", "case", "string", names)
-        _write_column(group, "contrast", "contrast", "string", CONTRASTS)
-        _write_column(group, "tissue", "tissue", "string", TISSUES)
+        write_column(group, "name", "case", "string", names)
+        write_column(group, "contrast", "contrast", "string", CONTRASTS)
+        write_column(group, "tissue", "tissue", "string", TISSUES)
         for variable, (dimensions, shape, dtype) in variables(grid).items():
             channels = len(shape) == 4
             group.create_array(
@@ -105,10 +107,7 @@ def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, li
                 dtype=dtype,
                 chunks=(1, 1, *shape[1:]) if channels else (1, *shape),
                 shards=(1, *shape) if channels else None,
-                compressors=[
-                    BloscCodec(cname="zstd", clevel=3, shuffle="shuffle" if dtype == "float16" else "noshuffle"),
-                    Crc32cCodec(),
-                ],
+                compressors=compressors(dtype),
                 fill_value=FILL[dtype],
                 dimension_names=("case", *dimensions),
             )
@@ -141,7 +140,7 @@ def write_case(path: Path, index: int, case: LabelledCase) -> None:
         raise LibraryError(path, expected=expected, found=f"case {case.name} for index {index}", do=do)
     grid = grid_of(group)
     problems = wrong_shapes(case, grid)
-    voxels = {} if problems else _as_stored(case, grid)
+    voxels = {} if problems else as_stored(case, grid)
     problems = problems or wrong_voxels(voxels, case.rendered, grid)
     if problems:
         raise LibraryError(
@@ -250,31 +249,50 @@ def finish(path: Path) -> str:
             column: [records[index][column] for index in range(len(names))] for column in COLUMNS
         }
         for column, dtype in COLUMNS.items():
-            _write_column(group, column, "case", dtype, columns[column])
+            write_column(group, column, "case", dtype, columns[column])
         _write_region(group, grid_of(group), len(names))
         group.attrs.update({"digest": library_digest(group, columns), "complete": True})
     shutil.rmtree(path / BUILDING, ignore_errors=True)
-    for left in path.rglob("*.partial"):  # of writers that were killed
-        left.unlink()
+    consolidate(path)
+    return str(group.attrs["digest"])
+
+
+def consolidate(path: Path) -> None:
+    """Gather the metadata of all arrays into one file, and sweep what writers that were killed left."""
+    for left in path.rglob("*.partial"):
+        left.unlink(missing_ok=True)
     with warnings.catch_warnings():
         # Zarr reads it everywhere since 3.0 and warns that the specification does not have it yet.
         warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
         zarr.consolidate_metadata(path, zarr_format=3)
-    return str(group.attrs["digest"])
 
 
-def _as_stored(case: LabelledCase, grid: Grid) -> Voxels:
+class Voxelised(Protocol):
+    """What has the voxels of a case: `case.LabelledCase`, or one that was bent."""
+
+    @property
+    def image(self) -> Volume:
+        """T1w and T2w, (2, X, Y, Z) float32."""
+
+    @property
+    def tissue(self) -> NDArray[np.uint8]:
+        """Share of each tissue in 1/255, (T, X, Y, Z)."""
+
+    @property
+    def dseg(self) -> LabelMap:
+        """The arbor vitae counted as white matter, (X, Y, Z)."""
+
+    @property
+    def lobules(self) -> LabelMap:
+        """The arbor vitae counted with its lobule, (X, Y, Z)."""
+
+
+def as_stored(case: Voxelised, grid: Grid) -> Voxels:
+    """The arrays of a case as a store holds them."""
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused
         image = case.image.astype(np.float16)
         small = preview(image[CONTRASTS.index("T1w")], float(grid.voxel_sizes_mm[0])).astype(np.float16)
     return {"image": image, "tissue_share": case.tissue, "dseg": case.dseg, "lobules": case.lobules, "preview": small}
-
-
-def _write_column(group: zarr.Group, name: str, dimension: str, dtype: str, values: Sequence[Any]) -> None:
-    column = group.create_array(
-        name, shape=len(values), chunks=(len(values),), dtype=dtype, dimension_names=(dimension,), overwrite=True
-    )
-    column[:] = np.array(values, dtype=object if dtype == "string" else dtype)
 
 
 def _write_region(group: zarr.Group, grid: Grid, cases: int) -> None:

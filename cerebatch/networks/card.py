@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,7 +26,7 @@ LICENCE = "CC-BY-NC-SA-4.0"
 GIVE = "Give a folder of weights that `cerebatch train` wrote, or use those that cerebatch brings."
 
 
-class BaseCard(BaseModel):
+class BaseCard(BaseModel, ABC):
     """What any file of weights is.
 
     Attributes
@@ -60,9 +61,9 @@ class BaseCard(BaseModel):
     sha256: str = ""
 
     @property
+    @abstractmethod
     def stem(self) -> str:
         """Name of the files."""
-        raise NotImplementedError
 
 
 class Card(BaseCard):

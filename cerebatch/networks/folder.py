@@ -11,6 +11,11 @@ from cerebatch.errors import SettingsError, WeightsError
 from cerebatch.networks.card import Architecture, Card, read_card
 
 
+def shipped_folder() -> Path:
+    """Where the weights lie that cerebatch brings."""
+    return Path(str(resources.files("cerebatch.networks"))) / "weights"
+
+
 def shipped_weights(resolution: float) -> Path:
     """Folder of the weights that cerebatch brings for a resolution.
 
@@ -19,7 +24,7 @@ def shipped_weights(resolution: float) -> Path:
     SettingsError
         It brings none for this one.
     """
-    folder = Path(str(resources.files("cerebatch.networks"))) / "weights" / f"{resolution:g}mm"
+    folder = shipped_folder() / f"{resolution:g}mm"
     if not any(folder.glob("*.safetensors")):
         raise SettingsError(
             f"cerebatch brings no weights for {resolution:g} mm. Run with --weights FOLDER of networks that you "

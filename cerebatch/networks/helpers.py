@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cerebatch.errors import SettingsError, WeightsError
 from cerebatch.networks.card import GIVE, Helper, HelperCard, read_card
+from cerebatch.networks.folder import shipped_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,8 +27,7 @@ def helper_weights(name: Helper, folder: Path | None = None) -> Path:
     SettingsError
         There are none.
     """
-    place = folder or Path(str(resources.files("cerebatch.networks"))) / "weights"
-    path = place / f"{name}.safetensors"
+    path = (folder or shipped_folder()) / f"{name}.safetensors"
     if not path.exists():
         who = f"{folder} holds" if folder else "cerebatch brings"
         raise SettingsError(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
-
-from cerebatch.files import write_image, write_json
+from cerebatch.files import read_voxels, write_image, write_json
 from cerebatch.library.store import open_library
 from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, Register, make_atlas
 from cerebatch.steps import Step, StepLog
@@ -46,7 +43,7 @@ def atlas(
     log = StepLog()
     with log.step("open"):
         cases = open_library(library)
-        t1w = np.asarray(nib.load(prepared / "T1w.nii.gz").dataobj, dtype=np.float32)
+        t1w = read_voxels(prepared / "T1w.nii.gz")
     register = None if registration is None else _network(registration)
     made = make_atlas(t1w, cases, threads=threads, log=log, register=register)
     with log.step("write"):

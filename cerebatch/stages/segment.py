@@ -6,13 +6,12 @@ import math
 from pathlib import Path
 from typing import Literal
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
 from cerebatch.evaluation.overlap import dice_by_structure
-from cerebatch.files import write_image, write_json, write_shares
+from cerebatch.files import read_voxels, write_image, write_json, write_shares
 from cerebatch.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, apply, cerebellum_box, resample_labels
@@ -67,7 +66,7 @@ def segment_by_networks(
     with log.step("read"):
         box = cerebellum_box(networks.resolution)
         t2w_path = prepared / "T2w.nii.gz"
-        t1w, t2w = _voxels(prepared / "T1w.nii.gz"), _voxels(t2w_path) if t2w_path.exists() else None
+        t1w, t2w = read_voxels(prepared / "T1w.nii.gz"), read_voxels(t2w_path) if t2w_path.exists() else None
         votes = None if atlas is None else read_dseg(atlas / "dseg.nii.gz")[0]
     if t2w is None and t2_synthesis is not None:
         with log.step("T2 synthesis"):
@@ -104,10 +103,6 @@ def load_networks(weights: Path) -> None:
     from cerebatch.networks import ensemble
 
     ensemble.load(weights)
-
-
-def _voxels(path: Path) -> Volume:
-    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
 
 
 def _figures(values: NDArray[np.float64]) -> list[float | None]:

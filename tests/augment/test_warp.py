@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cerebatch import _kernels
 from cerebatch.augment.quality import LIMITS, Checks, check, reasons
-from cerebatch.augment.warp import bend, jacobian
+from cerebatch.augment.warp import bend
 from cerebatch.library.store import Library
-from cerebatch.space import Field, warp_labels
+from cerebatch.space import Field, jacobian, warp_labels
 
 SHAPE = (9, 8, 7)
 

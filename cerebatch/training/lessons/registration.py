@@ -20,6 +20,7 @@ from cerebatch.networks.registration import (
     enlarged,
     warped,
 )
+from cerebatch.space import jacobian
 from cerebatch.training.contrast import random_intensities, render
 from cerebatch.training.deformation import Strength, deformed, deformed_labels, random_grid
 from cerebatch.training.degrade import degraded, extraction
@@ -116,10 +117,8 @@ def folded_share(moved_mm: Tensor, voxel_mm: float) -> float:
     moved_mm : (1, 3, X, Y, Z) tensor
     voxel_mm : float
     """
-    field = moved_mm[0].double()
-    slopes = torch.stack([torch.stack(torch.gradient(field[k])) for k in range(3)]) / voxel_mm
-    jacobian = slopes.permute(2, 3, 4, 0, 1) + torch.eye(3, dtype=torch.float64)
-    return float((torch.linalg.det(jacobian) <= 0).double().mean())
+    field = (moved_mm[0] / voxel_mm).permute(1, 2, 3, 0).numpy()
+    return float(np.mean(jacobian(field) <= 0))
 
 
 def _one_hot(dseg: Tensor) -> Tensor:
