@@ -5,10 +5,11 @@
     python benchmarks/quality.py scans PHANTOMS WORK --labelled-case CASE --each 20 --out TABLE.tsv
 
 Cases in the order of their names: the first, third, ... are the selection half, the others the test half. `limits`
-prints what the rule gives for the selection half: the extreme, and as far again from the median. `outputs` damages the
-test half of finished cases and judges them as `measure` does. `scans` damages phantoms of the test half, runs them at
-4 mm, and reads their ratings. A fault is caught if a warning or problem of one of the flags that it should raise is
-there that the undamaged case has not; "rated worse" counts ratings below the undamaged one's.
+prints the extreme of the selection half and what the rules of `docs/quality.md` make of it: as far again from the
+median, twice as far, and for shares a third below or a half above. `outputs` damages the test half of finished cases
+and judges them as `measure` does. `scans` damages phantoms of the test half, runs them at 4 mm, and reads their
+ratings. A fault is caught if a warning or problem of one of the flags that it should raise is there that the
+undamaged case has not; "rated worse" counts ratings below the undamaged one's.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def limits(options: argparse.Namespace) -> None:
         for m in all_metrics(case)
     ]
     values = pd.DataFrame(found).dropna()
+    print("flag\tmetric\tstructure\tcomparison\textreme\tas far again\ttwice as far\ta third or a half beyond\ttable")
     for rule in rules():
         chosen = values[(values["metric"] == rule.metric)]
         if rule.structure != "*":
@@ -82,9 +84,10 @@ def limits(options: argparse.Namespace) -> None:
         if chosen.empty:
             continue
         extreme = chosen["value"].min() if rule.comparison == "<" else chosen["value"].max()
-        limit = 2 * extreme - chosen["value"].median()
+        away = extreme - chosen["value"].median()
+        beyond = [extreme + away, extreme + 2 * away, extreme * (2 / 3 if rule.comparison == "<" else 1.5)]
         told_of = [rule.flag, rule.metric, rule.structure, rule.comparison]
-        print("\t".join([*told_of, f"rule {limit:.3g}", f"table {rule.threshold:g}"]))
+        print("\t".join([*told_of, f"{extreme:.3g}", *(f"{limit:.3g}" for limit in beyond), f"{rule.threshold:g}"]))
 
 
 def outputs(options: argparse.Namespace) -> None:
