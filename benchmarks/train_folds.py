@@ -9,7 +9,8 @@ killed; what is finished is not done again.
 
     OUT/half-1-2/   dpn, trained on subjects 1 and 2        OUT/folds/subject-3/   goes on with it, on 1, 2 and 5
     OUT/half-3-5/   dpn, trained on subjects 3 and 5        OUT/folds/...          the other three
-    OUT/folds/subject-3/ also holds the U-net pair          OUT/shipped/           both pairs, on all four people
+    OUT/folds/subject-3/ also holds the U-net pair; its sides begin in OUT/early/
+    OUT/shipped/         both pairs, on all four people, begun from those of subject 3's fold
 """
 
 from __future__ import annotations
@@ -81,18 +82,21 @@ def runs() -> list[Run]:
         for task, steps in _steps(1200, 160)
         for half in HALVES
     ]
+    fold, early = f"folds/{ENSEMBLE_PERSON}", f"early/{ENSEMBLE_PERSON}"
     second = [
-        Run(f"folds/{ENSEMBLE_PERSON}", "unet", task, steps, (ENSEMBLE_PERSON,)) for task, steps in _steps(1800, 300)
+        Run(early, "unet", "sides", 300, (ENSEMBLE_PERSON,)),
+        Run(fold, "unet", "lobules", 1800, (ENSEMBLE_PERSON,)),
+        Run(fold, "unet", "sides", 500, (ENSEMBLE_PERSON,), start=early, learning_rate=5e-4),
     ]
     first = [
-        Run(f"folds/{person}", "dpn", task, steps, (person,), start=half_folder(half_of(person)), learning_rate=5e-4)
+        Run(f"folds/{person}", "dpn", task, steps, (person,), start=half_folder(half_of(person)), learning_rate=rate)
         for person in sorted(PERSONS, key=lambda person: person != ENSEMBLE_PERSON)
-        for task, steps in _steps(600, 60)
+        for (task, steps), rate in zip(_steps(600, 500), (5e-4, 1e-3), strict=True)
     ]
     shipped = [
-        Run("shipped", architecture, task, steps, (), (), f"folds/{ENSEMBLE_PERSON}", 5e-4)
+        Run("shipped", architecture, task, steps, (), (), fold, 5e-4)
         for architecture in ARCHITECTURES
-        for task, steps in _steps(600, 60)
+        for task, steps in _steps(600, 150)
     ]
     return [*half, *second, *first[:2], *shipped, *first[2:]]
 

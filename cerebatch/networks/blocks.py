@@ -12,7 +12,7 @@ from torch.nn import functional
 class ConvReluNorm(nn.Sequential):
     """Convolution of 3 x 3 x 3, ReLU, normalisation, in the order of section 2.2.
 
-    The batch has one case, so each channel is normalised over its voxels (instance normalisation).
+    The batch has one case, so each channel is normalised over its voxels.
 
     Parameters
     ----------
@@ -24,8 +24,43 @@ class ConvReluNorm(nn.Sequential):
         super().__init__(
             nn.Conv3d(channels, filters, 3, padding=1),
             nn.ReLU(inplace=True),
-            nn.InstanceNorm3d(filters, affine=True),
+            InstanceNorm(filters),
         )
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of a case normalised over its voxels, then scaled and shifted.
+
+    The backward pass of torch 2.13 on CPUs misreads gradients whose order in memory is not that of the features, which
+    is what a convolution with channels last hands back. So they are put in order first. One case with channels
+    last is batch normalisation of its voxels and needs no copy.
+
+    Parameters
+    ----------
+    channels : int
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The same shape, and the same order in memory."""
+        if len(features) > 1 or not features.is_contiguous(memory_format=torch.channels_last_3d):
+            return _in_order(functional.instance_norm(features.contiguous(), weight=self.weight, bias=self.bias))
+        last = features.permute(0, 2, 3, 4, 1)
+        voxels = functional.batch_norm(
+            last.reshape(-1, last.shape[-1]), None, None, self.weight, self.bias, training=True
+        )
+        return _in_order(voxels).reshape(last.shape).permute(0, 4, 1, 2, 3)
+
+
+def _in_order(normalised: Tensor) -> Tensor:
+    """The same, with gradients that come back contiguous."""
+    if normalised.requires_grad:
+        normalised.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
+    return normalised
 
 
 def padded(image: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:

@@ -69,7 +69,7 @@ class Training:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self._device = named_device(config.device)
-        self.network = lesson.network().to(self._device)
+        self.network = lesson.network().to(device=self._device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if config.start is not None:
             self.network.load_state_dict(read_state(config.start, read_card(config.start, lesson.card)))
         self.averaged = torch.optim.swa_utils.AveragedModel(
@@ -119,7 +119,7 @@ class Training:
     def _forward(self, network: nn.Module) -> Forward:
         def forward(image: Tensor) -> Tensor:
             with self._precision():
-                answer: Tensor = network(image.to(self._device))
+                answer: Tensor = network(image.to(self._device, memory_format=torch.channels_last_3d))
             return answer
 
         return forward

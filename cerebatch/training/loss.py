@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 _SMOOTHING = 1.0
 _EPSILON = 1e-6
@@ -29,9 +28,10 @@ def log_dice_bce(logits: Tensor, target: Tensor) -> Tensor:
         ``log((1 - mean Dice + BCE) / 2)``.
     """
     share = logits[0].float().softmax(dim=0)
-    truth = functional.one_hot(target, len(share)).permute(3, 0, 1, 2).to(share.dtype)
-    axes = (1, 2, 3)
-    common, sizes = (share * truth).sum(axes), share.sum(axes) + truth.sum(axes)
-    dice = ((2 * common + _SMOOTHING) / (sizes + _SMOOTHING)).mean()
-    entropy = functional.binary_cross_entropy(share.clamp(_EPSILON, 1 - _EPSILON), truth)
-    return torch.log((1 - dice + entropy) / 2 + _EPSILON)
+    own = share.gather(0, target[None])[0]  # of the true class; the others' truth is zero
+    counts = torch.bincount(target.flatten(), minlength=len(share))
+    common = torch.zeros_like(share[:, 0, 0, 0]).index_add(0, target.flatten(), own.flatten())
+    dice = ((2 * common + _SMOOTHING) / (share.sum((1, 2, 3)) + counts + _SMOOTHING)).mean()
+    sure, right = (one.clamp(_EPSILON, 1 - _EPSILON) for one in (share, own))
+    entropy = (torch.log1p(-right) - torch.log(right)).sum() - torch.log1p(-sure).sum()
+    return torch.log((1 - dice + entropy / share.numel()) / 2 + _EPSILON)
