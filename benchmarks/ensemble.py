@@ -57,7 +57,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from cerebatch.networks.cascade import Channels, precise
+    from cerebatch.networks.cascade import Channels, memory_order, precise
     from cerebatch.networks.ensemble import load
     from cerebatch.networks.inputs import LOBULES, crop_around
     from cerebatch.networks.memory import keep_memory
@@ -74,7 +74,11 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     ensemble = load(options.weights, "cpu")
     device = torch.device("cpu")
     crop = tuple(part.stop - part.start for part in block)
-    whole, part = torch.randn(1, 3, *shape), torch.randn(1, 3, *crop)
+    order = memory_order(options.precision)
+    whole, part = (torch.randn(1, 3, *sides).to(memory_format=order) for sides in (shape, crop))
+    for cascade in ensemble.cascades:
+        for network in (cascade.sides, cascade.lobules):
+            network.to(memory_format=order)
 
     def bare() -> None:
         with torch.inference_mode(), precise(options.precision, device):
@@ -98,7 +102,11 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     if options.row == "monai":
         from monai.networks.nets import UNet
 
-        peer = UNet(3, 3, LOBULES, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=0).eval()
+        peer = (
+            UNet(3, 3, LOBULES, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=0)
+            .eval()
+            .to(memory_format=order)
+        )
     run = {"bare": bare, "cascades": cascades, "monai": monai}[options.row]
     best = float("inf")
     for _ in range(options.repeats):

@@ -92,14 +92,18 @@ class Cascade:
 
     def _shares(self, network: nn.Module, image: Volume, precision: Precision) -> Volume:
         device = device_of(network)
-        # Channels last are faster, but torch's sums over them are too coarse for float32.
-        order = torch.contiguous_format if precision == "float32" else torch.channels_last_3d
+        order = memory_order(precision)
         network.to(memory_format=order)  # type: ignore[call-overload]
         seen = torch.from_numpy(image)[None].to(device, memory_format=order)
         with torch.inference_mode(), precise(precision, device):
             logits: Tensor = network(seen)
         shares: Volume = logits[0].float().softmax(dim=0).cpu().numpy()
         return shares
+
+
+def memory_order(precision: Precision) -> torch.memory_format:
+    """Channels last are faster, but torch's sums over them are too coarse for float32."""
+    return torch.contiguous_format if precision == "float32" else torch.channels_last_3d
 
 
 def precise(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
