@@ -24,19 +24,18 @@ $(VENV)/.installed: $(SOURCES)
 	touch $@
 
 demo: install
-	rm -rf $(DEMO)/phantoms $(DEMO)/derivatives
-	$(BIN)/cerebatch simulate $(DEMO)/phantoms --phantoms --people 3 --voxel-size 2
-	$(BIN)/cerebatch run $(DEMO)/phantoms $(DEMO)/derivatives participant \
-	  --labelled-case $(DEMO)/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
+	rm -rf $(DEMO)/mni152 $(DEMO)/derivatives
+	$(BIN)/cerebatch template $(DEMO)/mni152
+	$(BIN)/cerebatch run $(DEMO)/mni152 $(DEMO)/derivatives participant
+	$(BIN)/cerebatch run $(DEMO)/mni152 $(DEMO)/derivatives group
 	@echo
-	@echo 'Made up: the three people are phantoms, the MNI152 template with a cerebellum by formula; so are their ages.'
-	@echo 'Real: every step that was run on them. Their labels are the phantom of the template, carried over (method: single case).'
+	@echo 'The scan is the MNI152 template, the mean of 152 people (brain-extracted); its labels are what the networks see in it.'
 	@echo 'Look at:'
-	@echo '  page       $(DEMO)/derivatives/reports/sub-phantom001.html'
-	@echo '  pictures   $(DEMO)/derivatives/sub-phantom001/figures/'
-	@echo '  volumes    $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_volumes.tsv'
-	@echo '  label map  $(DEMO)/derivatives/sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.nii.gz'
-	@echo '  the truth  $(DEMO)/phantoms/derivatives/phantom-truth/'
+	@echo '  page       $(DEMO)/derivatives/reports/sub-mni152.html'
+	@echo '  cohort     $(DEMO)/derivatives/cohort.html'
+	@echo '  pictures   $(DEMO)/derivatives/sub-mni152/figures/'
+	@echo '  volumes    $(DEMO)/derivatives/sub-mni152/anat/sub-mni152_seg-lobules_volumes.tsv'
+	@echo '  label map  $(DEMO)/derivatives/sub-mni152/anat/sub-mni152_seg-lobules_dseg.nii.gz'
 
 demo-real: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make demo-real: set CEREBATCH_DATA to a folder with scans/ (BIDS), lobules/ and atlas/'; exit 2; }

@@ -13,7 +13,7 @@ heads, the networks. The truth is brought into the box by the affine that `prepa
     blind      the networks on the same head with all borders inside the cerebellum erased, and its own atlas
     full       the networks on T1w, T2w and atlas; further rows leave channels out or put the T1w in the T2w's place
 
-What was prepared is kept in TEST/work and used again.
+Networks compute in bfloat16. What was prepared is kept in TEST/work and used again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,14 +30,15 @@ import numpy as np
 import pandas as pd
 
 from cerebatch.evaluation.majority import majority
-from cerebatch.evaluation.overlap import dice, mean_dice
+from cerebatch.evaluation.overlap import dice, dice_by_structure, mean_dice
 from cerebatch.files import read_voxels
 from cerebatch.labelmaps import read_dseg
+from cerebatch.labels import LABELS
 from cerebatch.library.similar import LeaveOut
 from cerebatch.library.store import open_library
 from cerebatch.library.subject_atlas import make_atlas
 from cerebatch.networks.card import Architecture
-from cerebatch.networks.ensemble import Ensemble, load
+from cerebatch.networks.ensemble import Ensemble, Segmentation, load
 from cerebatch.space import LabelMap, Volume, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared, prepare
 
@@ -109,6 +111,10 @@ def main() -> None:
     print(f"{len(set(table['case']))} images; mean Dice over 24 structures by person, and of the whole cerebellum")
     print(table.pivot_table(index="method", columns="person", values="dice", margins=True, sort=False).round(3))
     print(table.groupby("method", sort=False)["whole"].mean().round(3).to_string())
+    named = table[table["method"].str.endswith(("atlas", "full", "blind")) & ~table["method"].str.contains(",")]
+    by_structure = named.groupby("method", sort=False)[[label.name for label in LABELS]].mean().T
+    print("\nby structure, all images")
+    print(by_structure.round(3).to_string())
 
 
 def made_ready(image: TestImage, library_path: Path) -> str:
@@ -143,10 +149,10 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
     there = [name for name in architectures if (folder / f"{name}-lobules.safetensors").exists()]
     if there:
         whole = load(folder)
-        for name in [*there, *(["ensemble"] if len(there) > 1 else [])]:
-            cascades = tuple(one for one in whole.cascades if name in (one.architecture, "ensemble"))
-            networks = Ensemble(cascades, whole.resolution)
-            found |= {f"{name} {what}": dseg for what, dseg in segmented(networks, image, erased, atlas)}
+        for what, said in segmented(whole, image, erased, atlas):
+            found |= {f"{name} {what}": dseg for name, dseg in said.by_architecture.items()}
+            if len(there) > 1:
+                found[f"ensemble {what}"] = said.dseg
     for method, dseg in found.items():
         yield {
             "case": image.subject,
@@ -154,23 +160,25 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
             "method": method,
             "dice": mean_dice(dseg, truth),
             "whole": dice(dseg > 0, truth > 0),
+            **dict(zip((label.name for label in LABELS), dice_by_structure(dseg, truth), strict=True)),
         }
 
 
 def segmented(
     networks: Ensemble, image: TestImage, erased: TestImage, atlas: LabelMap
-) -> Iterator[tuple[str, LabelMap]]:
-    """Name and labels of each way to ask the networks."""
+) -> Iterator[tuple[str, Segmentation]]:
+    """Name of each way to ask the networks, and what they say."""
     t1w, t2w = image.volume("T1w"), image.volume("T2w")
     with np.load(erased.work / "atlas.npz") as file:
         blind_atlas: LabelMap = file["dseg"]
-    yield "full", networks.segment(t1w, t2w, atlas).dseg
-    yield "blind", networks.segment(erased.volume("T1w"), erased.volume("T2w"), blind_atlas).dseg
-    yield "T1w, atlas", networks.segment(t1w, None, atlas).dseg
-    yield "T1w, T2w", networks.segment(t1w, t2w).dseg
-    yield "T1w", networks.segment(t1w).dseg
-    yield "T1w twice, atlas", networks.segment(t1w, t1w, atlas).dseg
-    yield "T2w, atlas", networks.segment(t2w, None, atlas).dseg
+    ask = partial(networks.segment, precision="bfloat16")
+    yield "full", ask(t1w, t2w, atlas)
+    yield "blind", ask(erased.volume("T1w"), erased.volume("T2w"), blind_atlas)
+    yield "T1w, atlas", ask(t1w, None, atlas)
+    yield "T1w, T2w", ask(t1w, t2w)
+    yield "T1w", ask(t1w)
+    yield "T1w twice, atlas", ask(t1w, t1w, atlas)
+    yield "T2w, atlas", ask(t2w, None, atlas)
 
 
 if __name__ == "__main__":

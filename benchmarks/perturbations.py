@@ -87,11 +87,10 @@ def perturbed(
 def dices(whole: Ensemble, t1w: Volume, t2w: Volume, atlas: LabelMap, truth: LabelMap) -> dict[str, float]:
     """Mean Dice of each architecture and of the ensemble, with and without the atlas."""
     found: dict[str, float] = {}
-    for name in [*(one.architecture for one in whole.cascades), "ensemble"]:
-        cascades = tuple(one for one in whole.cascades if name in (one.architecture, "ensemble"))
-        networks = Ensemble(cascades, whole.resolution)
-        found[f"{name} with atlas"] = mean_dice(networks.segment(t1w, t2w, atlas).dseg, truth)
-        found[f"{name} without"] = mean_dice(networks.segment(t1w, t2w).dseg, truth)
+    for what, votes in (("with atlas", atlas), ("without", None)):
+        said = whole.segment(t1w, t2w, votes, precision="bfloat16")
+        for name, dseg in {**said.by_architecture, "ensemble": said.dseg}.items():
+            found[f"{name} {what}"] = mean_dice(dseg, truth)
     return found
 
 

@@ -185,6 +185,8 @@ class TestAnInstallationAwayFromTheTree:
             "cerebatch/report/templates/case.html",
             "cerebatch/report/templates/cohort.js",
             "cerebatch/batch/profiles/local.yaml",
+            "cerebatch/networks/weights/1mm/dpn-lobules.json",
+            "cerebatch/networks/weights/1mm/unet-sides.safetensors",
             "cerebatch/batch/profiles/serial.yaml",
             "lifespan/__init__.py",
             "lifespan/py.typed",

@@ -29,13 +29,18 @@ class Segmentation:
     dseg : (X, Y, Z) uint8
         Cerebatch codes.
     probabilities : (27, X, Y, Z) float32
-    agreement : (26,) float
-        Dice of the architectures with each other, mean over pairs of them; NaN where there is one alone.
+    by_architecture : dict
+        Name of each architecture -> what it says alone, (X, Y, Z) uint8.
     """
 
     dseg: LabelMap
     probabilities: Volume
-    agreement: NDArray[np.float64]
+    by_architecture: dict[str, LabelMap]
+
+    @property
+    def agreement(self) -> NDArray[np.float64]:
+        """Dice of the architectures with each other, mean over pairs, (26,); NaN where there is one alone."""
+        return _agreement(list(self.by_architecture.values()))
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -97,7 +102,8 @@ class Ensemble:
             said = [cascade.probabilities(view, precision) for view in views]
             each.append(said[0] if len(said) == 1 else _mean([said[0], _exchanged(said[1])[:, ::-1]]))
         probabilities = _mean(each)
-        return Segmentation(_labels(probabilities), probabilities, _agreement([_labels(one) for one in each]))
+        alone = {cascade.architecture: _labels(one) for cascade, one in zip(self.cascades, each, strict=True)}
+        return Segmentation(_labels(probabilities), probabilities, alone)
 
 
 @lru_cache(maxsize=1)

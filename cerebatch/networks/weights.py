@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cerebatch.errors import WeightsError
@@ -36,7 +36,7 @@ def write_weights(folder: Path, network: nn.Module, card: BaseCard, dtype: torch
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.stem}.safetensors"
     stored = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
-    save_file(stored, path, metadata={"licence": card.licence, "format": str(card.format)})
+    path.write_bytes(save(stored, metadata={"licence": card.licence, "format": str(card.format)}))
     whole = card.model_copy(update={"sha256": _sha256(path)})
     path.with_suffix(".json").write_text(whole.model_dump_json(indent=2) + "\n")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def test_cascades_are_averaged_and_their_agreement_told(monkeypatch: pytest.Monk
     assert both.probabilities[5, 3, 4, 4] == pytest.approx(0.45, abs=1e-4)
     assert both.probabilities[6, 3, 4, 4] == pytest.approx(0.45, abs=1e-4)
     assert both.agreement[4] == 0
-    alike = Ensemble((cascades[0], cascades[0]), 1.0).segment(channels().t1w, mirror=False)
+    twice = (cascades[0], replace(cascades[0], architecture="unet"))
+    alike = Ensemble(twice, 1.0).segment(channels().t1w, mirror=False)
     assert alike.agreement[4] == 1
     assert alike.confidence[4] == pytest.approx(0.9, abs=1e-3)
     assert np.isnan(alike.confidence[0])

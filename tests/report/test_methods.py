@@ -58,5 +58,5 @@ def test_every_work_makes_a_bibtex_entry() -> None:
 
 def test_the_citation_file_names_software_licence_and_paper() -> None:
     content = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
-    assert (content["title"], content["license"]) == ("cerebatch", "Apache-2.0")
+    assert (content["title"], content["license"]) == ("cerebatch", ["Apache-2.0", "CC-BY-NC-SA-4.0"])
     assert content["references"][0]["doi"] == citations()["deepceres"].doi

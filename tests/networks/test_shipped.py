@@ -1,0 +1,71 @@
+"""The weights that cerebatch brings: what their cards tell, and what they make of the MNI152 template."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cerebatch import template
+from cerebatch.evaluation.overlap import dice, largest_piece_share
+from cerebatch.files import read_voxels
+from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.networks.ensemble import Segmentation, load
+from cerebatch.networks.folder import read_cards, shipped_folder, shipped_weights
+from cerebatch.space import Volume, cerebellum_box
+from cerebatch.stages.prepare import prepare
+
+
+def test_all_weights_together_stay_below_what_a_clone_should_weigh() -> None:
+    assert sum(path.stat().st_size for path in shipped_folder().rglob("*.safetensors")) < 60e6
+
+
+def test_every_card_tells_licence_training_and_how_it_was_scored() -> None:
+    for card in read_cards(shipped_weights(1.0)):
+        assert card.licence == "CC-BY-NC-SA-4.0"
+        assert card.training["persons"] == ["subject-1", "subject-2", "subject-3", "subject-5"]
+        assert card.training["steps"] > 0
+        assert "benchmarks/held_out.py" in card.scores["measured"]
+        assert 0.3 < card.scores["mean Dice"][f"{card.architecture} full"] < 1
+
+
+@pytest.fixture(scope="module")
+def on_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Volume, Segmentation]:
+    """The prepared template and its labels."""
+    folder = tmp_path_factory.mktemp("mni152")
+    template.write_dataset(folder / "bids")
+    (scan,) = (folder / "bids").glob("sub-*/anat/*_T1w.nii.gz")
+    prepare(scan, folder)
+    t1w = read_voxels(folder / "T1w.nii.gz")
+    return t1w, load(shipped_weights(1.0)).segment(t1w)
+
+
+@pytest.mark.slow
+def test_the_cerebellum_of_the_template_is_found_on_its_tissue(on_template: tuple[Volume, Segmentation]) -> None:
+    """Its outline is not in any label map here: grey and white matter below the tentorium, largest piece."""
+    t1w, found = on_template
+    labelled = found.dseg > 0
+    assert 90 < labelled.sum() / 1000 < 220  # cm3 of the template, which is larger than people
+    assert largest_piece_share(labelled) > 0.99
+    assert float((t1w[labelled] > 90).mean()) > 0.95  # CSF is 50, grey matter 150
+    white = np.isin(found.dseg, [label.index for label in LABELS if label.structure == STRUCTURES[-1]])
+    assert t1w[white].mean() > t1w[labelled & ~white].mean() + 40
+
+
+@pytest.mark.slow
+def test_every_structure_is_there_and_left_is_left(on_template: tuple[Volume, Segmentation]) -> None:
+    dseg = on_template[1].dseg
+    x = cerebellum_box(1.0).affine[0, 3] + np.arange(dseg.shape[0])
+    for label in LABELS:
+        inside = dseg == label.index
+        assert inside.any(), label.name
+        side = -1 if label.side == "left" else 1
+        assert side * ndimage.center_of_mass(inside)[0] > side * (len(x) - 1) / 2, label.name
+
+
+@pytest.mark.slow
+def test_half_the_noise_of_a_scan_changes_little(on_template: tuple[Volume, Segmentation]) -> None:
+    t1w, found = on_template
+    noisy = t1w + np.random.default_rng(1).normal(0, 5, t1w.shape).astype(np.float32)
+    again = load(shipped_weights(1.0)).segment(np.maximum(noisy, 0)).dseg
+    assert dice(again > 0, found.dseg > 0) > 0.97
