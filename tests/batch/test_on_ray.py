@@ -212,7 +212,9 @@ def test_a_killed_actor_is_lost_and_the_next_call_has_a_new_one(running: Running
 def test_an_actor_that_died_while_it_waited_costs_no_call(running: Running, make_jobs: Any) -> None:
     (job,) = make_jobs(1)
     wait_for(lambda: running.engine.slots == 1, seconds=20)
-    os.kill(running.actor(), signal.SIGKILL)
+    actor = running.actor()
+    os.kill(actor, signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(actor), seconds=5)  # not between an answer to the engine and its next call
     assert isinstance(running.run(prepare(job)), Progress)
 
 
