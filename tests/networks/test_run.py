@@ -30,10 +30,10 @@ pytestmark = pytest.mark.slow
 HELPERS = ("icv", "registration", "t2synth")
 
 
-def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, away from the source tree."""
-    command = [sys.executable, "-c", "from cerebatch.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=600, env=os.environ)
+def cerebatch(*arguments: object, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    command = [sys.executable, "-P", "-c", "from cerebatch.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=os.environ)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory, write: Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def ran(weights: Path, phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output of a run of one phantom under the profile local."""
-    out = tmp_path_factory.mktemp("run") / "out"
-    result = cerebatch(*command(phantoms, out, weights), "--probseg")
+    """Output of a run of one phantom under the profile local, started in a source tree: a package without kernels."""
+    out, tree = tmp_path_factory.mktemp("run") / "out", tmp_path_factory.mktemp("tree")
+    (tree / "cerebatch").mkdir()
+    (tree / "cerebatch/__init__.py").write_text("raise ImportError('not from here')\n")
+    result = cerebatch(*command(phantoms, out, weights), "--probseg", cwd=tree)
     assert result.returncode == 0, result.stdout + result.stderr
     return out
 

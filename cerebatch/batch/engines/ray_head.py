@@ -123,7 +123,11 @@ class RayHead:
         with _environment(settings):
             import ray
             from ray._private import ray_constants, worker
+            from ray.job_config import JobConfig
 
+            # Its workers would import from the folder that the driver was started in, such as a source tree.
+            own_paths = JobConfig()
+            own_paths._runtime_env_has_working_dir = lambda: True
             # Ray read all that when it was imported, which may have been long ago.
             ray_constants.ENABLE_RAY_CLUSTER = not alone
             raylet: Any = importlib.import_module("ray._raylet")
@@ -138,6 +142,7 @@ class RayHead:
                 resources={ACTOR: actors} if actors else None,
                 include_dashboard=False,
                 log_to_driver=False,
+                job_config=own_paths,
                 logging_level="ERROR",
                 object_store_memory=_OBJECT_STORE_BYTES,
                 _temp_dir=str(self.folder / "r"),  # Ray opens this one to all users
