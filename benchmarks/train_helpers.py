@@ -66,7 +66,7 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
         Run(
             "registration/" + "-".join(person.removeprefix("subject-") for person in HALVES[1 - k]),
             "registration",
-            {"library": library, "hold_out": half_held, "steps": 1500},
+            {"library": library, "hold_out": half_held, "steps": 1000},
         )
         for k, half_held in enumerate(HALVES)
     ]
@@ -79,7 +79,7 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
         Run(
             "registration/all",
             "registration",
-            {"library": library, "steps": 500, "learning_rate": 3e-4},
+            {"library": library, "steps": 300, "learning_rate": 3e-4},
             start="registration/1-2",
             shipped=True,
         ),

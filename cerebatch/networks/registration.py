@@ -24,7 +24,7 @@ from cerebatch.standardise import standardised
 REDUCTION = 2
 """Voxels of the images along a voxel of the velocity."""
 
-FILTERS = 16
+FILTERS = 32
 _SQUARINGS = 6
 _FIRST_WEIGHTS = 1e-3
 
