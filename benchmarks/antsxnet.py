@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from tables import write_table
 
 from cerebatch.evaluation.overlap import dice
 from cerebatch.labels import LABELS, STRUCTURES
@@ -58,8 +59,7 @@ def main() -> None:
             )  # fmt: skip
         print(f"{case}: mean Dice {np.nanmean([row['dice'] for row in rows if row['case'] == case]):.3f}", flush=True)
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     print(table.groupby("structure", sort=False).mean(numeric_only=True).round(3).to_string())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from tables import write_table
 from train_helpers import HALVES
 
 from cerebatch.evaluation.overlap import mean_dice
@@ -58,9 +59,7 @@ def main() -> None:
                 rows[-1] |= scores(library, index, register, options.threads)
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.5f")
+    write_table(table, options.out)
     print(table.groupby("way").mean(numeric_only=True).round(4).to_string())
 
 

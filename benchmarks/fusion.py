@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from tables import write_table
 
 from cerebatch import _kernels
 from cerebatch.fusion import Field, fuse, warp_and_fuse
@@ -297,9 +298,7 @@ def main() -> None:
         measure(cases, threads, arguments.repeats, table)
     frame = pd.DataFrame(table.rows)
     print(f"\n{frame.to_string(index=False)}")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(arguments.out, sep="\t", index=False)
+    write_table(frame, arguments.out)
 
 
 if __name__ == "__main__":

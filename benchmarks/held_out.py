@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tables import write_table
 
 from cerebatch.evaluation.majority import majority
 from cerebatch.evaluation.overlap import dice, dice_by_structure, mean_dice
@@ -105,9 +106,7 @@ def main() -> None:
             print(f"ready: {name}", flush=True)
     rows = [row for one in images if one.dataset.name == "plain" for row in scores(one, options.library, options.folds)]
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     print(f"{len(set(table['case']))} images; mean Dice over 24 structures by person, and of the whole cerebellum")
     print(table.pivot_table(index="method", columns="person", values="dice", margins=True, sort=False).round(3))
     print(table.groupby("method", sort=False)["whole"].mean().round(3).to_string())

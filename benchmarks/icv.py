@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from synthetic_heads import synthetic_head
+from tables import write_table
 
 from cerebatch import ants_bridge
 from cerebatch.icv import icv_cm3
@@ -48,9 +49,7 @@ def main() -> None:
     for way in ("network", "affine"):
         errors = table[f"{way} error %"]
         print(f"{way}: error {errors.mean():+.2f}%, SD {errors.std():.2f}%, largest {errors.abs().max():.1f}%")
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.3f")
+    write_table(table, options.out)
     network = load_helper(options.trained / "shipped/icv.safetensors", "icv")
     for path in sorted((options.data / "scans").glob("sub-whole*/anat/*_T1w.nii.gz")):
         scan = read_scan(path)

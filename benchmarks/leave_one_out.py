@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tables import write_table
 
 from cerebatch.evaluation.majority import majority
 from cerebatch.evaluation.overlap import mean_dice
@@ -75,9 +76,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(scores, [options.library] * len(tested), tested))
     table = pd.DataFrame(rows)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     means = table.drop(columns="case").mean()
     print(f"{len(tested)} cases of {len(people)} people; mean Dice over 24 structures")
     print(

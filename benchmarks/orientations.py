@@ -23,6 +23,7 @@ from nibabel.orientations import (
     ornt_transform,
 )
 from scipy.spatial.transform import Rotation
+from tables import write_table
 
 from cerebatch import ants_bridge
 from cerebatch.labels import LABELS
@@ -85,9 +86,7 @@ def main() -> None:
             rows.append({"scan": path.name.split("_")[0], "way": way, "dice": whole, "mean": mean, "least": least})
             print(f"{rows[-1]['scan']}, {way}: Dice {whole:.4f}, structures {mean:.4f} (least {least:.4f})", flush=True)
     table = pd.DataFrame(rows)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(arguments.out, sep="\t", index=False)
+    write_table(table, arguments.out)
     print(f"\nleast Dice over all ways: {table.dice.min():.4f}; aim 0.995")
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 import torchio as tio
 from held_out import TestImage
+from tables import write_table
 
 from cerebatch.evaluation.overlap import mean_dice
 from cerebatch.networks.ensemble import Ensemble, load
@@ -52,9 +53,7 @@ def main() -> None:
         for name, t1w, t2w, atlas, truth in perturbed(image, whole.resolution, options.times)
     ]
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     print(f"{len(images)} images of {options.person}; mean Dice over 24 structures")
     print(table.groupby("perturbation", sort=False).mean(numeric_only=True).round(3).T.to_string())
 

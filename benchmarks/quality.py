@@ -27,6 +27,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+from tables import write_table
 
 from cerebatch import ants_bridge
 from cerebatch.batch.finished import finished_cases
@@ -366,8 +367,7 @@ def finish(rows: list[dict[str, object]], path: Path | None) -> None:
     """Print the table, and write it."""
     table = pd.DataFrame(rows)
     print(table.to_string(index=False))
-    if path is not None:
-        table.to_csv(path, sep="\t", index=False)
+    write_table(table, path)
 
 
 if __name__ == "__main__":

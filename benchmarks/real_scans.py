@@ -18,6 +18,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from tables import write_table
 
 from cerebatch.evaluation.fissures import fissure_contrast
 from cerebatch.evaluation.overlap import dice, hausdorff95_mm, largest_piece_share
@@ -77,9 +78,7 @@ def main() -> None:
         rows.append(row)
     table = pd.DataFrame(rows).set_index("scan")
     print(table.drop(columns=[label.name for label in LABELS]).round(3).to_string())
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", float_format="%.4f")
+    write_table(table.reset_index(), options.out)
     if options.hnu is not None:
         print(beside_hnu(options.run, options.adults, options.hnu).round(2).to_string())
     for pair in options.freesurfer:

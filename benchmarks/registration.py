@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from brain_extraction import extracted
 from synthetic_heads import SyntheticHead, synthetic_head
+from tables import write_table
 
 from cerebatch import ants_bridge
 from cerebatch.phantom import template_case
@@ -76,9 +77,7 @@ def main() -> None:
         rows.append(one_head(head, path.name.split("_")[0]))
         print(", ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in rows[-1].items()), flush=True)
     table = pd.DataFrame(rows)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(arguments.out, sep="\t", index=False)
+    write_table(table, arguments.out)
 
     print(f"\nratio of determinants, whole over stripped: {table.det_ratio.min():.3f} to {table.det_ratio.max():.3f}")
     print(f"RMS distance in the cerebellum: {table.rms_mm.max():.2f} mm at most, median {table.rms_mm.median():.2f}")

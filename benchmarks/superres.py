@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.metrics import structural_similarity
+from tables import write_table
 
 from cerebatch.networks.helpers import load_helper
 from cerebatch.networks.superres import FACTOR, refined
@@ -55,9 +56,7 @@ def main() -> None:
         if options.pictures is not None:
             draw(options.pictures / f"{name}.png", truth, found, inside, peak)
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     table = table.pivot(index="scan", columns="way", values=["PSNR, dB", "SSIM"])
     table.loc["mean"] = table.mean()
     print(table.round(3).to_string())

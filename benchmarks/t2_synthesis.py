@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy import ndimage
+from tables import write_table
 
 from cerebatch.networks.helpers import load_helper
 from cerebatch.networks.inputs import brain_region
@@ -54,9 +55,7 @@ def main() -> None:
         if options.pictures is not None:
             draw(options.pictures / f"{name}.png", {"T1w": t1w, "T2w": t2w, **images}, inside)
     table = pd.DataFrame(rows)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+    write_table(table, options.out)
     print(table.round(3).to_string(index=False))
 
 
