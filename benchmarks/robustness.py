@@ -6,8 +6,9 @@
 
 `mirror` exchanges left and right in the file, `rescan` turns and moves the head, resamples, adds noise and bias (these
 are simulated rescans, DeepCERES's figures beside them are real ones), `shrink` makes one lobule smaller by a local
-deformation of the prepared scan and compares the measured with the true change, and with what its neighbours lose or
-gain. No atlas: what is tested is the networks. Each file goes through `prepare`; work lies in a temporary folder.
+deformation of the prepared scan and compares the measured with the true change; leakage is what the structures that
+touch it change otherwise than they should, as a share of what it lost. No atlas: what is tested is the networks. Each
+file goes through `prepare`; work lies in a temporary folder.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def rescan(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
                 path = Path(folder) / "rescan_T1w.nii.gz"
                 nib.save(_rescanned(image, generator), path)
                 dseg, _, voxel_cm3 = segmented(networks, path)
-            counts = np.bincount(dseg.ravel(), minlength=len(LABELS) + 1)[1:] * voxel_cm3
+            counts = _counts(dseg)[1:] * voxel_cm3
             rows.append(
                 {"scan": scan.name, "turn": turn, **dict(zip((one.name for one in LABELS), counts, strict=True))}
             )
@@ -93,22 +94,27 @@ def shrink(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
     rows = []
     for scan in scans:
         dseg, t1w, _ = segmented(networks, scan)
-        before = np.bincount(dseg.ravel(), minlength=len(LABELS) + 1).astype(float)
+        before = _counts(dseg)
         for label in LABELS:
             if label.structure == STRUCTURES[-1] or before[label.index] == 0:
                 continue
+            neighbours = _neighbours(dseg, label.index)
             for share in SHRINKS:
                 small, smaller = _shrunk(t1w, dseg, label.index, share, networks.resolution)
-                true = np.bincount(smaller.ravel(), minlength=len(LABELS) + 1)[label.index] / before[label.index] - 1
-                after = np.bincount(networks.segment(small).dseg.ravel(), minlength=len(LABELS) + 1)
-                lost = before[label.index] * -true
-                others = np.abs(np.delete(after - before, [0, label.index])).sum()
-                measured = after[label.index] / before[label.index] - 1
+                true = _counts(smaller) - before
+                measured = _counts(networks.segment(small).dseg) - before
+                lost = -true[label.index]
                 rows.append(
-                    {"structure": label.structure, "true": true, "measured": measured, "leakage": others / lost}
+                    {
+                        "structure": label.structure,
+                        "true": true[label.index] / before[label.index],
+                        "measured": measured[label.index] / before[label.index],
+                        "leakage": np.abs(measured - true)[neighbours].sum() / lost,
+                    }
                 )
+            print(f"{scan.name} {label.name}: {rows[-1]}", flush=True)
     table = pd.DataFrame(rows)
-    print("structure\tslope\tleakage into others")
+    print("structure\tslope\tleakage into neighbours")
     for structure, group in table.groupby("structure", sort=False):
         slope = float((group["true"] * group["measured"]).sum() / (group["true"] ** 2).sum())
         print(f"{structure}\t{slope:.2f}\t{group['leakage'].median():.2f}")
@@ -145,6 +151,17 @@ def _shrunk(t1w: Volume, dseg: LabelMap, code: int, share: float, voxel_mm: floa
     image: Volume = ndimage.map_coordinates(t1w, places, order=3, mode="nearest").astype(np.float32)
     labels: NDArray[np.uint8] = ndimage.map_coordinates(dseg, places, order=0)
     return image, labels
+
+
+def _counts(dseg: LabelMap) -> NDArray[np.float64]:
+    """Voxels of each label, background first."""
+    return np.bincount(dseg.ravel(), minlength=len(LABELS) + 1).astype(np.float64)
+
+
+def _neighbours(dseg: LabelMap, code: int) -> list[int]:
+    """Codes of the other structures that touch one."""
+    around = ndimage.binary_dilation(dseg == code)
+    return sorted(set(np.unique(dseg[around]).tolist()) - {0, code})
 
 
 def _variation(volumes: pd.DataFrame, person: str) -> pd.Series:
