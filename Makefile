@@ -13,7 +13,7 @@ export CEREBATCH_DATA
 
 SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-lifespan proof-augment proof-reports docs clean
+.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-enhance proof-lifespan proof-augment proof-reports docs clean
 
 install: $(VENV)/.installed
 
@@ -104,6 +104,25 @@ proof-networks: install
 	$(BIN)/python benchmarks/held_out.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/held_out.tsv
 	$(BIN)/python benchmarks/perturbations.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/perturbations.tsv
 	$(BIN)/python benchmarks/ensemble.py $(PROOF)/networks/shipped
+
+# Super-resolution, T2 synthesis, deep registration, intracranial volume, 0.5 mm. Hours on 2 cores, after proof-atlas and proof-networks.
+proof-enhance: install
+	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-enhance: set CEREBATCH_DATA, and run make proof-networks first'; exit 2; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt scikit-image
+	$(BIN)/python benchmarks/train_helpers.py '$(CEREBATCH_DATA)' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/helpers
+	$(BIN)/python benchmarks/icv.py '$(CEREBATCH_DATA)' $(PROOF)/helpers --out $(PROOF)/helpers/icv.tsv
+	$(BIN)/python benchmarks/superres.py $(PROOF)/helpers/shipped/superres.safetensors '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans \
+	  --participants brain16 brain22 brain30 whole01 --pictures $(PROOF)/helpers/superres --out $(PROOF)/helpers/superres.tsv
+	$(BIN)/python benchmarks/t2_synthesis.py $(PROOF)/helpers/shipped/t2synth.safetensors $(PROOF)/atlas/scans \
+	  --participants pair07 --pictures $(PROOF)/helpers/t2synth --out $(PROOF)/helpers/t2synth.tsv
+	$(BIN)/python benchmarks/deep_registration.py $(PROOF)/atlas/one.zarr $(PROOF)/helpers --out $(PROOF)/helpers/registration.tsv
+	$(BIN)/python benchmarks/intensity_correction.py $(PROOF)/atlas/half.zarr
+	$(BIN)/python benchmarks/train_half.py $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/networks
+	test -d $(PROOF)/networks/tests/fine || \
+	  $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/fine --persons 3 --heads 13,14 --images-per-person 2 --voxel-mm 0.7
+	$(BIN)/python benchmarks/resolutions.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks $(PROOF)/helpers --out $(PROOF)/helpers/resolutions.tsv
+	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/one.zarr --weights $(PROOF)/networks/shipped \
+	  --helpers $(PROOF)/helpers/shipped --out $(PROOF)/helpers/pipeline.png
 
 # An hour or less on 2 cores. PCNtoolkit is measured where it is installed.
 proof-lifespan: install
