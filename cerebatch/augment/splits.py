@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from cerebatch.augment.store import AugmentedSet
 from cerebatch.library.store import Library
+
+_UNEVEN = 0.02
+"""By which share of its cases a fold may be ahead of another while people are dealt."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def hold_out(people: Mapping[str, frozenset[str]], held: Collection[str]) -> Spl
 def folds(people: Mapping[str, frozenset[str]], count: int, seed: int) -> list[Split]:
     """Divide cases into folds that are tested in turn.
 
-    Where people fall into enough groups that no case binds together, no case is left out. Else those who share the
-    most cases stay together, and cases across are left out; `Split.left_out` tells how many.
+    Where people fall into enough groups that no case binds together, no case is left out. Else people are torn apart,
+    and cases across are left out; `Split.left_out` tells how many.
 
     Parameters
     ----------
@@ -98,29 +100,33 @@ def _dealt(people: Mapping[str, frozenset[str]], count: int, seed: int) -> dict[
         raise ValueError(f"expected at least {count} people for {count} folds, found {len(everybody)}")
     rng = np.random.default_rng(seed)
     groups = _bound(people.values())
-    if len(groups) < count:  # somebody has to be torn apart
-        groups = _clusters(people, -(-len(people) // count), rng)
-    inside = Counter(group for group, of in enumerate(groups) for case in people.values() if case <= set(of))
-    loads = [(0, 0)] * count
-    fold_of: dict[str, int] = {}
-    for group in sorted(range(len(groups)), key=lambda k: (-inside[k], -len(groups[k]), rng.random())):
-        fold = min(range(count), key=lambda k: loads[k])
-        loads[fold] = (loads[fold][0] + inside[group], loads[fold][1] + len(groups[group]))
-        fold_of |= dict.fromkeys(groups[group], fold)
+    if len(groups) < count:
+        return _torn(people, count, rng)
+    load, fold_of = [0] * count, dict[str, int]()
+    cases = Counter(one for case in people.values() for one in case)
+    for group in sorted(groups, key=lambda group: (-sum(cases[one] for one in group), rng.random())):
+        fold = min(range(count), key=lambda k: load[k])
+        load[fold] += sum(cases[one] for one in group)
+        fold_of |= dict.fromkeys(group, fold)
     return fold_of
 
 
-def _clusters(people: Mapping[str, frozenset[str]], most: int, rng: np.random.Generator) -> list[list[str]]:
-    """People who share the most cases put together, as long as no cluster holds more than `most` whole cases."""
-    shared = Counter(pair for case in people.values() for pair in combinations(sorted(case), 2))
-    cluster_of = {one: {one} for one in sorted(frozenset().union(*people.values()))}
-    for one, other in sorted(shared, key=lambda pair: (-shared[pair], rng.random())):
-        both = cluster_of[one] | cluster_of[other]
-        if cluster_of[one] is not cluster_of[other] and sum(case <= both for case in people.values()) <= most:
-            for member in both:
-                cluster_of[member] = both
-    unlike = {id(cluster): sorted(cluster) for cluster in cluster_of.values()}
-    return list(unlike.values())
+def _torn(people: Mapping[str, frozenset[str]], count: int, rng: np.random.Generator) -> dict[str, int]:
+    """Those with the most cases are dealt first, evenly; each goes where the others of most of his cases are."""
+    cases_of: dict[str, list[frozenset[str]]] = {}
+    for case in people.values():
+        for one in sorted(case):
+            cases_of.setdefault(one, []).append(case)
+    slack = _UNEVEN * sum(map(len, cases_of.values())) / count
+    load, fold_of = [0] * count, dict[str, int]()
+    for one in sorted(cases_of, key=lambda one: (-len(cases_of[one]), rng.random())):
+        where = [{fold_of[other] for other in case if other in fold_of} for case in cases_of[one]]
+        whole = Counter(next(iter(folds)) for folds in where if len(folds) == 1)
+        open_to = [k for k in range(count) if load[k] - min(load) <= slack]
+        fold = max(open_to, key=lambda k: (whole[k], -load[k]))
+        load[fold] += len(cases_of[one])
+        fold_of[one] = fold
+    return fold_of
 
 
 def _bound(groups: Iterable[frozenset[str]]) -> list[list[str]]:

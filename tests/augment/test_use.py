@@ -122,6 +122,15 @@ def test_people_who_are_not_bound_together_lose_no_case() -> None:
     assert sorted(splits[0].test + splits[1].test) == sorted(people)
 
 
+def test_folds_of_a_few_sources_in_all_heads_keep_something_to_learn_from_and_to_test_on() -> None:
+    apart = {str(k): frozenset({f"source{k % 4}", f"head{k % 16}", f"target{k}"}) for k in range(999)}
+    crossed = {str(k): frozenset({f"source{k % 4}", f"head{k // 4 % 16}", f"target{k}"}) for k in range(999)}
+    assert all(split.left_out == () for split in folds(apart, 4, seed=1))
+    for split in folds(crossed, 4, seed=1):
+        assert len(split.test) > 999 / 20
+        assert len(split.train) > 999 / 2.5
+
+
 def test_a_split_separates_sources_heads_targets_and_twins(made_set: AugmentedSet, small_library: Library) -> None:
     held = {"a", "h", "01"}
     people = people_of_set(made_set) | people_of_library(small_library)
