@@ -7,8 +7,8 @@
 `mirror` exchanges left and right in the file, `rescan` turns and moves the head, resamples, adds noise and bias (these
 are simulated rescans, DeepCERES's figures beside them are real ones), `shrink` makes one lobule smaller by a local
 deformation of the prepared scan and compares the measured with the true change; leakage is what the structures that
-touch it change otherwise than they should, as a share of what it lost. No atlas: what is tested is the networks. Each
-file goes through `prepare`; work lies in a temporary folder.
+touch it change otherwise than they should, as a share of what it lost. No atlas: what is tested is the networks, which
+compute in bfloat16. Each file goes through `prepare`; work lies in a temporary folder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ def segmented(networks: Ensemble, scan: Path) -> tuple[LabelMap, Volume, float]:
         prepare(scan, Path(folder), resolution=networks.resolution)
         t1w = read_voxels(Path(folder) / "T1w.nii.gz")
         determinant = float(np.linalg.det(Prepared.read(Path(folder)).affine[:3, :3]))
-    return networks.segment(t1w).dseg, t1w, networks.resolution**3 / determinant / 1000
+    return labels(networks, t1w), t1w, networks.resolution**3 / determinant / 1000
+
+
+def labels(networks: Ensemble, t1w: Volume) -> LabelMap:
+    """What the networks see in a prepared scan."""
+    return networks.segment(t1w, precision="bfloat16").dseg
 
 
 def mirror(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -> None:
@@ -102,7 +107,7 @@ def shrink(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
             for share in SHRINKS:
                 small, smaller = _shrunk(t1w, dseg, label.index, share, networks.resolution)
                 true = _counts(smaller) - before
-                measured = _counts(networks.segment(small).dseg) - before
+                measured = _counts(labels(networks, small)) - before
                 lost = -true[label.index]
                 rows.append(
                     {
