@@ -154,8 +154,8 @@ def _shrunk(t1w: Volume, dseg: LabelMap, code: int, share: float, voxel_mm: floa
     index = np.indices(t1w.shape, dtype=np.float64)
     places = index + (index - centre[:, None, None, None]) * pull
     image: Volume = ndimage.map_coordinates(t1w, places, order=3, mode="nearest").astype(np.float32)
-    labels: NDArray[np.uint8] = ndimage.map_coordinates(dseg, places, order=0)
-    return image, labels
+    moved: NDArray[np.uint8] = ndimage.map_coordinates(dseg, places, order=0)
+    return image, moved
 
 
 def _counts(dseg: LabelMap) -> NDArray[np.float64]:
