@@ -69,7 +69,7 @@ def scan_and_cerebellum(scans: Path, run: Path, name: str) -> tuple[Volume, NDAr
     scan = read_scan(t1w)
     labelled = np.asarray(nib.as_closest_canonical(nib.load(dseg)).dataobj) > 0
     inside = ndimage.distance_transform_edt(~labelled, sampling=scan.grid.voxel_sizes_mm) <= _AROUND_MM
-    (box,) = ndimage.find_objects(inside)
+    (box,) = ndimage.find_objects(inside.astype(np.uint8))
     block = tuple(slice(max(0, side.start - 8) // 2 * 2, (side.stop + 8) // 2 * 2) for side in box)
     block = tuple(slice(side.start, min(side.stop, n // 2 * 2)) for side, n in zip(block, inside.shape, strict=True))
     return np.ascontiguousarray(scan.image[block]), inside[block]
