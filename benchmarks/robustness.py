@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -30,20 +31,37 @@ from cerebatch.evaluation.published import as_published
 from cerebatch.files import read_voxels
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
 from cerebatch.networks.ensemble import Ensemble, load
-from cerebatch.space import LabelMap, Volume
+from cerebatch.space import Grid, LabelMap, Volume, cerebellum_box
 from cerebatch.stages.prepare import Prepared, prepare
 
 SHRINKS = (0.95, 0.9, 0.8)
 _FALLOFF_MM = 4.0
 
 
-def segmented(networks: Ensemble, scan: Path) -> tuple[LabelMap, Volume, float]:
-    """Labels in the box, prepared T1w, and voxel volume in cm3 of the head."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(scan, Path(folder), resolution=networks.resolution)
-        t1w = read_voxels(Path(folder) / "T1w.nii.gz")
-        determinant = float(np.linalg.det(Prepared.read(Path(folder)).affine[:3, :3]))
-    return labels(networks, t1w), t1w, networks.resolution**3 / determinant / 1000
+@dataclass(frozen=True)
+class Seen:
+    """A scan that went through `prepare` and the networks: T1w and labels in the box."""
+
+    prepared: Prepared
+    box: Grid
+    t1w: Volume
+    dseg: LabelMap
+
+    @property
+    def volumes_cm3(self) -> NDArray[np.float64]:
+        """Of each structure, in the head."""
+        voxel_mm3 = self.box.voxel_volume_mm3 / float(np.linalg.det(self.prepared.affine[:3, :3]))
+        return _counts(self.dseg)[1:] * voxel_mm3 / 1000
+
+
+def seen(networks: Ensemble, scan: Path) -> Seen:
+    """Send a scan through `prepare` and the networks."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(scan, folder, resolution=networks.resolution)
+        t1w = read_voxels(folder / "T1w.nii.gz")
+        prepared = Prepared.read(folder)
+    return Seen(prepared, cerebellum_box(networks.resolution), t1w, labels(networks, t1w))
 
 
 def labels(networks: Ensemble, t1w: Volume) -> LabelMap:
@@ -52,7 +70,7 @@ def labels(networks: Ensemble, t1w: Volume) -> LabelMap:
 
 
 def mirror(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -> None:
-    """Dice of the labels of a mirrored scan, mirrored back, with those of the scan."""
+    """Dice of the labels of a mirrored scan, mirrored back, with those of the scan, in the box."""
     del options
     for scan in scans:
         image = nib.load(scan)
@@ -60,7 +78,7 @@ def mirror(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
             turned = Path(folder) / "mirrored_T1w.nii.gz"
             across = int(np.argmax(np.abs(image.affine[0, :3])))
             nib.save(nib.Nifti1Image(np.flip(np.asarray(image.dataobj), across), image.affine), turned)
-            there, back = segmented(networks, scan)[0], segmented(networks, turned)[0]
+            there, back = seen(networks, scan).dseg, seen(networks, turned).dseg
         again = mirrored(back[::-1])
         least = np.nanmin(dice_by_structure(again, there))
         print(f"{scan.name}: mean Dice {mean_dice(again, there):.3f}, least {least:.3f}")
@@ -76,20 +94,17 @@ def rescan(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "rescan_T1w.nii.gz"
                 nib.save(_rescanned(image, generator), path)
-                dseg, _, voxel_cm3 = segmented(networks, path)
-            counts = _counts(dseg)[1:] * voxel_cm3
-            rows.append(
-                {"scan": scan.name, "turn": turn, **dict(zip((one.name for one in LABELS), counts, strict=True))}
-            )
-            print(f"{scan.name} {turn}: {counts.sum():.1f} cm3", flush=True)
+                found = seen(networks, path).volumes_cm3
+            rows.append({"scan": scan.name, "turn": turn} | dict(zip((one.name for one in LABELS), found, strict=True)))
+            print(f"{scan.name} {turn}: {found.sum():.1f} cm3", flush=True)
     volumes = pd.DataFrame(rows).set_index(["scan", "turn"])
-    found = _variation(as_published(volumes), "scan")
+    variation = _variation(as_published(volumes), "scan")
     real = pd.Series(dtype=float)
     if options.reliability is not None:
         theirs = pd.read_csv(options.reliability).set_index("ID")
-        real = _variation(theirs[list(found.index)], "ID")
+        real = _variation(theirs[list(variation.index)], "ID")
     print("structure\tCV %, simulated\tDeepCERES, real rescans\tratio")
-    for name, value in found.items():
+    for name, value in variation.items():
         print(f"{name}\t{value:.2f}\t{real.get(name, np.nan):.2f}\t{value / real.get(name, np.nan):.2f}")
 
 
@@ -98,7 +113,8 @@ def shrink(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
     del options
     rows = []
     for scan in scans:
-        dseg, t1w, _ = segmented(networks, scan)
+        whole = seen(networks, scan)
+        dseg, t1w = whole.dseg, whole.t1w
         before = _counts(dseg)
         for label in LABELS:
             if label.structure == STRUCTURES[-1] or before[label.index] == 0:
