@@ -31,7 +31,7 @@ from cerebatch.stages.prepare import Prepared
 from cerebatch.steps import Step, StepLog
 from cerebatch.tissue import TARGETS, Contrast
 
-VERSION = 4
+VERSION = 5
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
