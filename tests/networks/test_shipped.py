@@ -26,7 +26,8 @@ def test_every_card_tells_licence_training_and_how_it_was_scored() -> None:
         assert card.training["persons"] == ["subject-1", "subject-2", "subject-3", "subject-5"]
         assert card.training["steps"] > 0
         assert "benchmarks/held_out.py" in card.scores["measured"]
-        assert 0.3 < card.scores["mean Dice"][f"{card.architecture} full"] < 1
+        for means in card.scores["mean Dice"].values():
+            assert means[f"{card.architecture} blind"] < means[f"{card.architecture} full"] < 1
 
 
 @pytest.fixture(scope="module")
