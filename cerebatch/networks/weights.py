@@ -36,7 +36,8 @@ def write_weights(folder: Path, network: nn.Module, card: BaseCard, dtype: torch
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.stem}.safetensors"
     stored = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
-    path.write_bytes(save(stored, metadata={"licence": card.licence, "format": str(card.format)}))
+    # One entry: safetensors writes several in random order, and the same weights would be other bytes.
+    path.write_bytes(save(stored, metadata={"licence": card.licence}))
     whole = card.model_copy(update={"sha256": _sha256(path)})
     path.with_suffix(".json").write_text(whole.model_dump_json(indent=2) + "\n")
     return path

@@ -28,6 +28,10 @@ def test_what_was_written_is_read(tmp_path: Path, write: Write) -> None:
     assert (card.architecture, card.task, card.licence) == ("dpn", "sides", "CC-BY-NC-SA-4.0")
 
 
+def test_the_same_weights_are_the_same_bytes_each_time(tmp_path: Path, write: Write) -> None:
+    assert len({write(tmp_path / str(turn)).read_bytes() for turn in range(8)}) == 1
+
+
 def test_half_precision_takes_half_the_space_and_is_read_as_float32(tmp_path: Path) -> None:
     network = build("dpn", "sides")
     card = Card(architecture="dpn", task="sides", resolution_mm=1.0, parameters=1, training={})
