@@ -104,6 +104,14 @@ proof-networks: install
 	$(BIN)/python benchmarks/held_out.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/held_out.tsv
 	$(BIN)/python benchmarks/perturbations.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/perturbations.tsv
 	$(BIN)/python benchmarks/ensemble.py $(PROOF)/networks/shipped
+	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/networks/scans participant --library $(PROOF)/atlas/one.zarr
+	$(BIN)/python benchmarks/real_scans.py $(PROOF)/networks/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
+	  --adults brain01 brain02 brain05 brain09 brain12 brain16 brain22 brain30 --hnu '$(CEREBATCH_DATA)/reliability/hnu_deepceres_volumes.csv' \
+	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/networks/scans.tsv
+	$(BIN)/python benchmarks/robustness.py mirror cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 whole02))
+	$(BIN)/python benchmarks/robustness.py shrink cerebatch/networks/weights/1mm $(wildcard $(CEREBATCH_DATA)/scans/sub-brain01/anat/*_T1w.nii.gz)
+	$(BIN)/python benchmarks/robustness.py rescan cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 brain30 whole02)) \
+	  --reliability '$(CEREBATCH_DATA)/reliability/hnu_deepceres_volumes.csv'
 
 # Super-resolution, T2 synthesis, deep registration, intracranial volume, 0.5 mm. Hours on 2 cores, after proof-atlas and proof-networks.
 proof-enhance: install
