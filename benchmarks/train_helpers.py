@@ -57,7 +57,7 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
     heads = [map_name(path) for path in sorted((data / "heads").glob("*_dseg.nii.gz"))]
     icv = {"heads": data / "heads", "kept": out / "icv/kept", "validate_every": 100}
     cavity = [
-        Run(f"icv/fold-{k + 1}", "icv", icv | {"steps": 500, "hold_out_heads": tuple(heads[k::FOLDS])})
+        Run(f"icv/fold-{k + 1}", "icv", icv | {"steps": 1500, "hold_out_heads": tuple(heads[k::FOLDS])})
         for k in range(FOLDS)
     ]
     scans = {"scans": data / "scans", "learn_scans": LEARN_SCANS, "check_scans": HELD_BACK}
@@ -75,7 +75,7 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
         *cavity,
         Run("t2synth", "t2synth", {"library": library, "hold_out": ("subject-3",), "steps": 600}, shipped=True),
         *registration,
-        Run("icv/all", "icv", icv | {"steps": 200, "learning_rate": 3e-4}, start="icv/fold-1", shipped=True),
+        Run("icv/all", "icv", icv | {"steps": 300, "learning_rate": 3e-4}, start="icv/fold-1", shipped=True),
         Run(
             "registration/all",
             "registration",
