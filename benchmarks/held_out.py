@@ -72,6 +72,13 @@ class TestImage:
         """Prepared image in the box."""
         return read_voxels(self.work / f"{contrast}.nii.gz")
 
+    @property
+    def atlas(self) -> LabelMap:
+        """Subject-specific atlas in the box."""
+        with np.load(self.work / "atlas.npz") as file:
+            dseg: LabelMap = file["dseg"]
+        return dseg
+
     def truth(self, resolution: float) -> LabelMap:
         """True labels in the box."""
         folder = self.dataset / "derivatives/test-truth" / self.subject / "anat"
@@ -137,18 +144,16 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
     library = open_library(library_path)
     truth = image.truth(library.resolution)
     erased = TestImage(image.dataset.with_name("erased"), image.subject)
-    with np.load(image.work / "atlas.npz") as file:
-        atlas: LabelMap = file["dseg"]
     found: dict[str, LabelMap] = {
         "majority": majority(library, LeaveOut((image.person,), (image.head,))),
-        "atlas": atlas,
+        "atlas": image.atlas,
     }
     folder = folds / image.person
     architectures: tuple[Architecture, ...] = ("dpn", "unet")
     there = [name for name in architectures if (folder / f"{name}-lobules.safetensors").exists()]
     if there:
         whole = load(folder)
-        for what, said in segmented(whole, image, erased, atlas):
+        for what, said in segmented(whole, image, erased):
             found |= {f"{name} {what}": dseg for name, dseg in said.by_architecture.items()}
             if len(there) > 1:
                 found[f"ensemble {what}"] = said.dseg
@@ -163,16 +168,12 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
         }
 
 
-def segmented(
-    networks: Ensemble, image: TestImage, erased: TestImage, atlas: LabelMap
-) -> Iterator[tuple[str, Segmentation]]:
+def segmented(networks: Ensemble, image: TestImage, erased: TestImage) -> Iterator[tuple[str, Segmentation]]:
     """Name of each way to ask the networks, and what they say."""
-    t1w, t2w = image.volume("T1w"), image.volume("T2w")
-    with np.load(erased.work / "atlas.npz") as file:
-        blind_atlas: LabelMap = file["dseg"]
+    t1w, t2w, atlas = image.volume("T1w"), image.volume("T2w"), image.atlas
     ask = partial(networks.segment, precision="bfloat16")
     yield "full", ask(t1w, t2w, atlas)
-    yield "blind", ask(erased.volume("T1w"), erased.volume("T2w"), blind_atlas)
+    yield "blind", ask(erased.volume("T1w"), erased.volume("T2w"), erased.atlas)
     yield "T1w, atlas", ask(t1w, None, atlas)
     yield "T1w, T2w", ask(t1w, t2w)
     yield "T1w", ask(t1w)

@@ -63,8 +63,7 @@ def perturbed(
 ) -> Iterator[tuple[str, Volume, Volume, LabelMap, LabelMap]]:
     """Name, T1w, T2w, atlas and truth of each variant; a deformation moves the truth and the atlas, too."""
     t1w, t2w, truth = image.volume("T1w"), image.volume("T2w"), image.truth(resolution)
-    with np.load(image.work / "atlas.npz") as file:
-        atlas: LabelMap = file["dseg"]
+    atlas = image.atlas
     for name, transform in TRANSFORMS.items():
         for turn in range(times):
             torch.manual_seed(1000 * turn + len(name))

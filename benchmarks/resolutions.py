@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from held_out import TestImage, made_ready
 from tables import write_table
@@ -86,7 +85,7 @@ def main() -> None:
 
 def ways(fine: TestImage, plain: TestImage, helpers: Path) -> Iterator[Way]:
     """Rows of both tables."""
-    t1w, t2w, atlas = fine.volume("T1w"), fine.volume("T2w"), votes(fine)
+    t1w, t2w, atlas = fine.volume("T1w"), fine.volume("T2w"), fine.atlas
     yield Way("1 mm, T1w", fine, 1, t1w, None, atlas)
     yield Way("1 mm, T1w and T2w", fine, 1, t1w, t2w, atlas)
     atlas = cut_in_eight(atlas)
@@ -94,19 +93,12 @@ def ways(fine: TestImage, plain: TestImage, helpers: Path) -> Iterator[Way]:
     yield Way("0.5 mm, T1w", fine, HALF, t1w, None, atlas)
     yield Way("0.5 mm, T1w and T2w", fine, HALF, t1w, t2w, atlas)
     synthesis = load_helper(helpers / "t2synth-half/t2synth.safetensors", "t2synth")
-    atlas = cut_in_eight(votes(plain))
+    atlas = cut_in_eight(plain.atlas)
     for how, superres in (("interpolated", None), ("super-resolution", helpers / "superres/superres.safetensors")):
         t1w, _ = at_half(plain, how, superres=superres)
         yield Way(f"0.5 mm from 1 mm, {how}, T1w", plain, HALF, t1w, None, atlas)
         made_up = synthesised_t2w(synthesis, t1w, brain_region(HALF))
         yield Way(f"0.5 mm from 1 mm, {how}, T1w and made-up T2w", plain, HALF, t1w, made_up, atlas)
-
-
-def votes(image: TestImage) -> LabelMap:
-    """Atlas of a test image at 1 mm."""
-    with np.load(image.work / "atlas.npz") as file:
-        dseg: LabelMap = file["dseg"]
-    return dseg
 
 
 def at_half(

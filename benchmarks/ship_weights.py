@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pandas as pd
 import torch
 from held_out import TestImage
@@ -81,12 +80,10 @@ def told_scores(scores: pd.DataFrame, architecture: str) -> dict[str, object]:
 
 def agreement(one: Path, other: Path, image: TestImage) -> float:
     """Mean Dice of what two folders of weights say of an image."""
-    with np.load(image.work / "atlas.npz") as file:
-        atlas = file["dseg"]
     said = []
     for folder in (one, other):
         load.cache_clear()
-        said.append(load(folder).segment(image.volume("T1w"), image.volume("T2w"), atlas).dseg)
+        said.append(load(folder).segment(image.volume("T1w"), image.volume("T2w"), image.atlas).dseg)
     return mean_dice(*said)
 
 

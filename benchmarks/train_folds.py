@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from side_by_side import side_by_side
+from weight_files import copy_weights
 
 from cerebatch.library.store import open_library
 from cerebatch.networks.card import Architecture, Task
@@ -126,8 +127,7 @@ def done(out: Path, library: Path, run: Run) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "told.txt").open("a", buffering=1) as told:
             train(config, folder, lambda line: print(line, file=told))
-    for path in (weights, weights.with_suffix(".json")):  # the pair of a folder lies together
-        (out / run.folder / path.name).write_bytes(path.read_bytes())
+    copy_weights(weights, out / run.folder)  # the pair of a folder lies together
     return run.name
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from train_folds import ENSEMBLE_PERSON, TEST_HEADS
+from weight_files import copy_weights
 
 from cerebatch.library.store import open_library
 from cerebatch.networks.card import Task
@@ -63,8 +64,7 @@ def main() -> None:
             )
             print(f"{folder} {name}", flush=True)
             weights = train(config, target / name, partial(print, flush=True))
-            for path in (weights, weights.with_suffix(".json")):
-                (target / path.name).write_bytes(path.read_bytes())
+            copy_weights(weights, target)
 
 
 def refine_atlases(coarse: Path, fine: Path, cases: tuple[str, ...]) -> None:

@@ -13,13 +13,13 @@ Each training resumes where it was killed; what is finished is not done again. O
 from __future__ import annotations
 
 import argparse
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from side_by_side import side_by_side
+from weight_files import copy_weights
 
 from cerebatch.labelmaps import map_name
 from cerebatch.training.config import NETWORKS
@@ -101,9 +101,7 @@ def done(out: Path, run: Run) -> str:
         with (weights.parent / "told.txt").open("a", buffering=1) as told:
             train(config, weights.parent, lambda line: print(line, file=told))
     if run.shipped:
-        (out / "shipped").mkdir(exist_ok=True)
-        for path in (weights, weights.with_suffix(".json")):
-            shutil.copy(path, out / "shipped")
+        copy_weights(weights, out / "shipped")
     return run.folder
 
 
