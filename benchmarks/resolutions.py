@@ -4,10 +4,10 @@
     python benchmarks/resolutions.py TEST LIB.zarr TRAINED HELPERS --out TABLE.tsv
 
 TEST/plain holds the same people in the same heads at 1 mm. TRAINED is the output of `train_folds.py` and
-`train_half.py`, HELPERS that of `train_helpers.py`; no network has seen the person. One DPN pair each, in bfloat16.
-Scans of 0.7 mm (as the paper's) are prepared at 1 mm (standard resolution) and at 0.5 mm (high resolution); scans of
-1 mm at 0.5 mm, interpolated or refined by super-resolution, with no T2w or with one that was made up. The atlas is
-made at 1 mm, each of its voxels cut in eight at 0.5 mm. Dice on the grid of the run, and on that of 0.5 mm.
+`train_half.py`, HELPERS that of `train_helpers.py`; no network has seen the person. One DPN pair each, the refined one
+at 0.5 mm, in bfloat16. Scans of 0.7 mm (as the paper's) are prepared at 1 mm (standard resolution) and at 0.5 mm (high
+resolution); scans of 1 mm at 0.5 mm, interpolated or by super-resolution, with no T2w or with one that was made up. The
+atlas is made at 1 mm, each of its voxels cut in eight at 0.5 mm. Dice on the grid of the run, and on that of 0.5 mm.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from train_half import cut_in_eight
 
 from cerebatch.evaluation.overlap import dice, mean_dice
 from cerebatch.files import read_voxels
+from cerebatch.networks.card import Architecture
 from cerebatch.networks.ensemble import load
 from cerebatch.networks.helpers import load_helper
 from cerebatch.networks.inputs import brain_region
@@ -46,6 +47,11 @@ class Way:
     t2w: Volume | None
     atlas: LabelMap
 
+    @property
+    def architecture(self) -> Architecture:
+        """Of the pair that looks at it."""
+        return "dpn" if self.resolution == 1 else "dpn-refined"
+
 
 def main() -> None:
     """Prepare, segment, compare."""
@@ -64,7 +70,7 @@ def main() -> None:
         for way in ways(fine, plain, options.helpers):
             weights = options.trained / ("" if way.resolution == 1 else "half") / f"folds/{ENSEMBLE_PERSON}"
             networks = load(weights)
-            pair = networks.segment(way.t1w, way.t2w, way.atlas, precision="bfloat16").by_architecture["dpn"]
+            pair = networks.segment(way.t1w, way.t2w, way.atlas, precision="bfloat16").by_architecture[way.architecture]
             on_run, truth = way.image.truth(way.resolution), way.image.truth(HALF)
             refined = cut_in_eight(pair) if way.resolution == 1 else pair
             rows.append(

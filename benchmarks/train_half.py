@@ -1,19 +1,21 @@
-"""DPN pairs for 0.5 mm: what `train_folds.py` trained at 1 mm goes on at half the voxel edge.
+"""DPN pairs for 0.5 mm: what `train_folds.py` trained at 1 mm, refined at half the voxel edge.
 
-    python benchmarks/train_half.py LIB.zarr HALF.zarr TRAINED --steps 60
+    python benchmarks/train_half.py LIB.zarr HALF.zarr TRAINED
 
 TRAINED is the output of `train_folds.py`; what is trained here lies in TRAINED/half: the fold of subject 3, for the
-comparison of resolutions, and `shipped`. A step takes eight times as long as at 1 mm and ten times the memory, so one
-training runs at a time. The cases of HALF are cases of LIB; their atlases are those of 1 mm, each voxel cut in eight.
+comparison of resolutions, and `shipped`. The cases of HALF are cases of LIB; their atlases are those of 1 mm, each
+voxel cut in eight. A training that was killed is gone on with.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from side_by_side import side_by_side
 from train_folds import ENSEMBLE_PERSON, TEST_HEADS
 from weight_files import copy_weights
 
@@ -23,7 +25,18 @@ from cerebatch.space import LabelMap
 from cerebatch.training.config import TrainingConfig
 from cerebatch.training.train import train
 
-TASKS: tuple[Task, ...] = ("lobules", "sides")
+STEPS: dict[Task, int] = {"lobules": 120, "sides": 60}
+"""A sample of sides is the whole box, more than twice the block that lobules are named in."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its folder, its task, and whom it never sees."""
+
+    folder: str
+    task: Task
+    hold_out: tuple[str, ...] = ()
+    hold_out_heads: tuple[str, ...] = ()
 
 
 def main() -> None:
@@ -32,39 +45,42 @@ def main() -> None:
     parser.add_argument("library", type=Path, help="at 1 mm")
     parser.add_argument("half", type=Path, help="library at 0.5 mm")
     parser.add_argument("trained", type=Path)
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="trainings side by side, one thread each")
     parser.add_argument("--only", nargs="*", help="folders, e.g. folds/subject-3")
     options = parser.parse_args()
-    atlases = options.trained / "half/atlases"
-    refine_atlases(options.trained / "atlases", atlases, open_library(options.half).names)
-    for folder, held, heads in ((f"folds/{ENSEMBLE_PERSON}", (ENSEMBLE_PERSON,), TEST_HEADS), ("shipped", (), ())):
-        if options.only and folder not in options.only:
-            continue
-        for task in TASKS:
-            name = f"dpn-{task}"
-            target = options.trained / "half" / folder
-            if (target / f"{name}.safetensors").exists():
-                continue
-            config = TrainingConfig(
-                library=options.half,
-                atlases=atlases,
-                architecture="dpn",
-                task=task,
-                steps=options.steps,
-                start=options.trained / folder / f"{name}.safetensors",
-                optimizer="adamax",
-                learning_rate=5e-4,
-                hold_out=held,
-                hold_out_heads=heads,
-                validate_every=options.steps,
-                validation_cases=2,
-                checkpoint_every=5,
-                threads=options.threads,
-            )
-            print(f"{folder} {name}", flush=True)
-            weights = train(config, target / name, partial(print, flush=True))
-            copy_weights(weights, target)
+    refine_atlases(options.trained / "atlases", options.trained / "half/atlases", open_library(options.half).names)
+    runs = [
+        *(Run(f"folds/{ENSEMBLE_PERSON}", task, (ENSEMBLE_PERSON,), TEST_HEADS) for task in STEPS),
+        *(Run("shipped", task) for task in STEPS),
+    ]
+    wanted = [run for run in runs if not options.only or run.folder in options.only]
+    side_by_side(wanted, lambda _: True, partial(done, options.half, options.trained), options.processes)
+
+
+def done(library: Path, trained: Path, run: Run) -> str:
+    """Do one training, or find that it was done."""
+    target, name = trained / "half" / run.folder, f"dpn-refined-{run.task}"
+    if not (target / f"{name}.safetensors").exists():
+        config = TrainingConfig(
+            library=library,
+            atlases=trained / "half/atlases",
+            architecture="dpn-refined",
+            task=run.task,
+            steps=STEPS[run.task],
+            start=trained / run.folder / f"dpn-{run.task}.safetensors",
+            optimizer="adamax",
+            learning_rate=5e-4,
+            hold_out=run.hold_out,
+            hold_out_heads=run.hold_out_heads,
+            validate_every=STEPS[run.task],
+            validation_cases=2,
+            checkpoint_every=5,
+        )
+        folder = target / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "told.txt").open("a", buffering=1) as told:
+            copy_weights(train(config, folder, lambda line: print(line, file=told)), target)
+    return f"{run.folder} {name}"
 
 
 def refine_atlases(coarse: Path, fine: Path, cases: tuple[str, ...]) -> None:

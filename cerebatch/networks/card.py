@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cerebatch.errors import WeightsError
 from cerebatch.space import TEMPLATE_SPACE
 
-Architecture = Literal["dpn", "unet"]
+Architecture = Literal["dpn", "unet", "dpn-refined", "unet-refined"]
 Task = Literal["sides", "lobules"]
 Helper = Literal["icv", "registration", "superres", "t2synth"]
 """Networks beside the ensemble."""
@@ -71,7 +71,7 @@ class Card(BaseCard):
 
     Attributes
     ----------
-    architecture : {"dpn", "unet"}
+    architecture : {"dpn", "unet", "dpn-refined", "unet-refined"}
     task : {"sides", "lobules"}
     """
 

@@ -82,7 +82,13 @@ def read_network(path: Path) -> nn.Module:
 
 
 def with_weights(network: nn.Module, path: Path, card: BaseCard) -> nn.Module:
-    """A network with the weights of a file, in float32, for inference.
+    """A network with the weights of a file, in float32, for inference; errors as of `fill`."""
+    fill(network, path, card)
+    return network.eval().requires_grad_(False)
+
+
+def fill(network: nn.Module, path: Path, card: BaseCard) -> None:
+    """Give a network the weights of a file.
 
     Raises
     ------
@@ -95,7 +101,6 @@ def with_weights(network: nn.Module, path: Path, card: BaseCard) -> nn.Module:
         raise WeightsError(
             path, expected=f"weights of {card.stem}", found=str(error).splitlines()[-1].strip(), do=GIVE
         ) from error
-    return network.eval().requires_grad_(False)
 
 
 def _sha256(path: Path) -> str:

@@ -21,7 +21,7 @@ class LoopConfig(BaseModel):
         One sample each.
     seed : int
     start : Path or None
-        Weights to begin with, of the same network.
+        Weights to begin with, of the same network; of a refined one also those of the coarse network inside it.
     optimizer : {"adam, then adamax", "adamax"}
         The first: Adam for two thirds of the steps (2000 of 3000 epochs in the paper), Adamax for the rest.
     learning_rate : float
@@ -59,7 +59,7 @@ class TrainingConfig(LoopConfig):
         Finished library.
     atlases : Path
         Folder of the atlases of its cases; made where they are missing.
-    architecture : {"dpn", "unet"}
+    architecture : {"dpn", "unet", "dpn-refined", "unet-refined"}
     task : {"sides", "lobules"}
         Which network of the cascade.
     hold_out : tuple of str

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cerebatch.networks.blocks import named_device
+from cerebatch.networks.build import part_of
 from cerebatch.networks.card import read_card
 from cerebatch.networks.memory import keep_memory, release_memory
-from cerebatch.networks.weights import read_state
+from cerebatch.networks.weights import fill
 from cerebatch.training.config import LoopConfig
 from cerebatch.training.lessons.base import Forward, Lesson
 
@@ -71,7 +72,8 @@ class Training:
         self._device = named_device(config.device)
         self.network = lesson.network().to(device=self._device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if config.start is not None:
-            self.network.load_state_dict(read_state(config.start, read_card(config.start, lesson.card)))
+            card = read_card(config.start, lesson.card)
+            fill(part_of(self.network, card), config.start, card)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE),  # type: ignore[no-untyped-call]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
@@ -9,9 +11,11 @@ from cerebatch.networks.blocks import parameters_of
 from cerebatch.networks.build import CLASSES, build
 from cerebatch.networks.card import Architecture
 from cerebatch.networks.dpn import DPN
+from cerebatch.networks.refined import Refined
 from cerebatch.networks.unet import UNet
 
-ARCHITECTURES: tuple[Architecture, ...] = ("dpn", "unet")
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+REFINED: tuple[Architecture, ...] = ("dpn-refined", "unet-refined")
 
 
 @pytest.mark.parametrize(
@@ -39,11 +43,12 @@ def test_a_voxel_is_seen_in_its_place(architecture: Architecture) -> None:
     """The network is no permutation of space: what changes lies around what was changed."""
     torch.manual_seed(1)
     network = build(architecture, "sides").eval()
-    image = torch.randn(1, 3, 48, 32, 32)
+    size = 2 if architecture in REFINED else 1
+    image = torch.randn(1, 3, 48 * size, 32 * size, 32 * size)
     changed = image.clone()
-    changed[..., 40, 8, 20] += 5
+    changed[..., 40 * size : 41 * size, 8 * size : 9 * size, 20 * size : 21 * size] += 5
     with torch.inference_mode():
-        moved = (network(changed) - network(image)).abs().sum(1)[0]
+        moved = torch.nn.functional.avg_pool3d((network(changed) - network(image)).abs().sum(1), size)[0]
     assert torch.unravel_index(moved.argmax(), moved.shape)[0] >= 36
     assert moved[38:43, 6:11, 18:23].mean() > 5 * moved[:20].mean()
 
@@ -51,6 +56,39 @@ def test_a_voxel_is_seen_in_its_place(architecture: Architecture) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_dropout_sleeps_outside_training(architecture: Architecture) -> None:
     network = build(architecture, "sides").eval()
-    image = torch.randn(1, 3, 16, 16, 16)
+    image = torch.randn(1, 3, 32, 32, 32)
     with torch.inference_mode():
         assert torch.equal(network(image), network(image))
+
+
+@pytest.mark.parametrize("architecture", REFINED)
+def test_an_untrained_refinement_says_what_the_coarse_network_says_of_halved_images(architecture: Architecture) -> None:
+    network = build(architecture, "sides").eval()
+    assert isinstance(network, Refined)
+    atlas = torch.randint(0, 3, (1, 1, 16, 24, 16)).float() / 2
+    image = torch.cat([torch.randn(1, 2, 16, 24, 16), atlas], dim=1)
+    fine = image.repeat_interleave(2, 2).repeat_interleave(2, 3).repeat_interleave(2, 4)
+    with torch.inference_mode():
+        said, coarse = network(fine), network.coarse(image)
+    assert torch.allclose(torch.nn.functional.avg_pool3d(said, 2)[..., 1:-1, 1:-1, 1:-1], smoothed(coarse), atol=1e-4)
+
+
+def test_a_refinement_never_averages_codes_of_the_atlas() -> None:
+    network = build("dpn-refined", "sides").eval()
+    assert isinstance(network, Refined)
+    seen: list[torch.Tensor] = []
+    network.coarse.register_forward_hook(lambda _module, given, _answer: seen.append(given[0]))
+    image = torch.zeros(1, 3, 32, 32, 32)
+    image[:, 2, 9:] = 1  # a border inside a coarse voxel
+    with torch.inference_mode():
+        network(image)
+    assert set(seen[0][:, 2].unique().tolist()) == {0.0, 1.0}
+
+
+def smoothed(logits: torch.Tensor) -> torch.Tensor:
+    """Means of the eight voxels that linear interpolation puts into each one, inside the margin of a voxel."""
+    for axis in (2, 3, 4):
+        size = logits.shape[axis]
+        before, own, after = (logits.narrow(axis, start, size - 2) for start in (0, 1, 2))
+        logits = (before + 6 * own + after) / 8
+    return logits

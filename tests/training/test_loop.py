@@ -12,10 +12,11 @@ import yaml
 from typer.testing import CliRunner
 
 from cerebatch.cli import app
-from cerebatch.errors import LibraryError, SettingsError
+from cerebatch.errors import LibraryError, SettingsError, WeightsError
 from cerebatch.library.store import Library
 from cerebatch.networks.build import build
 from cerebatch.networks.card import Architecture, Card, read_card
+from cerebatch.networks.refined import Refined
 from cerebatch.networks.weights import read_network
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
@@ -181,3 +182,25 @@ def test_paths_in_a_configuration_start_at_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("library: a.zarr\natlases: b\narchitecture: dpn\ntask: sides\nsteps: 1\n")
     assert read_config(path).library == tmp_path / "a.zarr"
+
+
+def test_a_refined_network_begins_with_the_coarse_one(
+    library: Library, atlases: TrainingAtlases, tmp_path: Path
+) -> None:
+    coarse = train(config(library, atlases, task="sides", steps=2), tmp_path / "coarse", lambda _: None)
+    settings = config(library, atlases, architecture="dpn-refined", task="sides", steps=2, start=coarse)
+    (tmp_path / "begun").mkdir()
+    begun = Training(settings, lesson(settings, Samples(library, atlases, "sides")), tmp_path / "begun")
+    assert isinstance(begun.network, Refined)
+    for name, value in read_network(coarse).state_dict().items():
+        assert torch.equal(begun.network.coarse.state_dict()[name], value), name
+    refined = train(settings, tmp_path / "refined", lambda _: None)
+    assert refined.name == "dpn-refined-sides.safetensors"
+    again = config(library, atlases, architecture="dpn-refined", task="sides", steps=2, start=refined)
+    train(again, tmp_path / "again", lambda _: None)
+
+
+def test_weights_of_another_task_are_no_beginning(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
+    sides = train(config(library, atlases, task="sides", steps=2), tmp_path / "sides", lambda _: None)
+    with pytest.raises(WeightsError, match="dpn-sides"):
+        train(config(library, atlases, start=sides), tmp_path / "lobules", lambda _: None)

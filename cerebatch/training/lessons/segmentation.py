@@ -23,7 +23,7 @@ class SegmentationLesson:
     Parameters
     ----------
     samples : Samples
-    architecture : {"dpn", "unet"}
+    architecture : {"dpn", "unet", "dpn-refined", "unet-refined"}
     task : {"sides", "lobules"}
         The samples' own.
     cases : int
