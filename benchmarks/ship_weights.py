@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,9 +20,11 @@ import torch
 from held_out import TestImage
 
 from cerebatch.evaluation.overlap import mean_dice
+from cerebatch.networks.card import Card
 from cerebatch.networks.ensemble import load
 from cerebatch.networks.folder import read_cards
 from cerebatch.networks.weights import read_network, write_weights
+from cerebatch.space import LabelMap, Volume
 
 LEAST_DICE = 0.995
 STORED = torch.float16
@@ -40,22 +43,24 @@ def main() -> None:
     scores = pd.read_csv(options.table, sep="\t")
     with TemporaryDirectory() as name:
         half = Path(name)
-        write_half(options.trained, half, scores)
+        write_half(options.trained, half, lambda card: told_scores(scores, card.architecture))
         folders = sorted((options.images / "work/plain").glob("sub-*"))[: options.count]
         images = [TestImage(options.images / "plain", folder.name) for folder in folders]
-        agreements = [agreement(options.trained, half, image) for image in images]
+        agreements = [
+            agreement(options.trained, half, image.volume("T1w"), image.volume("T2w"), image.atlas) for image in images
+        ]
         print(f"Dice of both versions with each other: {', '.join(f'{one:.4f}' for one in agreements)}")
         if min(agreements) < LEAST_DICE:
             sys.exit(f"below {LEAST_DICE}: nothing was written")
-        write_half(options.trained, options.out, scores)
+        write_half(options.trained, options.out, lambda card: told_scores(scores, card.architecture))
     size = sum(path.stat().st_size for path in options.out.glob("*.safetensors"))
     print(f"wrote {options.out}: {size / 1e6:.1f} MB")
 
 
-def write_half(trained: Path, out: Path, scores: pd.DataFrame) -> None:
+def write_half(trained: Path, out: Path, scores: Callable[[Card], dict[str, object]]) -> None:
     """Weights in half precision, with the scores of their recipe in the cards."""
     for card in read_cards(trained):
-        told = card.model_copy(update={"scores": told_scores(scores, card.architecture)})
+        told = card.model_copy(update={"scores": scores(card)})
         write_weights(out, read_network(trained / f"{card.stem}.safetensors"), told, STORED)
 
 
@@ -78,12 +83,12 @@ def told_scores(scores: pd.DataFrame, architecture: str) -> dict[str, object]:
     }
 
 
-def agreement(one: Path, other: Path, image: TestImage) -> float:
+def agreement(one: Path, other: Path, t1w: Volume, t2w: Volume | None, atlas: LabelMap) -> float:
     """Mean Dice of what two folders of weights say of an image."""
     said = []
     for folder in (one, other):
         load.cache_clear()
-        said.append(load(folder).segment(image.volume("T1w"), image.volume("T2w"), image.atlas).dseg)
+        said.append(load(folder).segment(t1w, t2w, atlas).dseg)
     return mean_dice(*said)
 
 

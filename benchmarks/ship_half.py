@@ -1,0 +1,55 @@
+"""Weights of 0.5 mm as cerebatch ships them: like `ship_weights.py`, with the scores of `resolutions.py`.
+
+    python benchmarks/ship_half.py TRAINED/half/shipped cerebatch/networks/weights/0.5mm --table TABLE.tsv --tests TEST
+
+Both versions, in float32 and in float16, label the first test image that `resolutions.py` prepared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from held_out import TestImage
+from resolutions import at_half
+from ship_weights import LEAST_DICE, agreement, write_half
+from train_half import cut_in_eight
+
+
+def main() -> None:
+    """Convert, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trained", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--tests", type=Path, required=True)
+    options = parser.parse_args()
+    scores = told_scores(pd.read_csv(options.table, sep="\t"))
+    image = TestImage(
+        options.tests / "fine", next(path.name for path in sorted((options.tests / "fine").glob("sub-*")))
+    )
+    t1w, t2w = at_half(image, "half", t2w=True)
+    with TemporaryDirectory() as name:
+        write_half(options.trained, Path(name), lambda _: scores)
+        same = agreement(options.trained, Path(name), t1w, t2w, cut_in_eight(image.atlas))
+    print(f"Dice of both versions with each other: {same:.4f}")
+    if same < LEAST_DICE:
+        sys.exit(f"below {LEAST_DICE}: nothing was written")
+    write_half(options.trained, options.out, lambda _: scores)
+    print(f"wrote {options.out}: {sum(path.stat().st_size for path in options.out.glob('*.safetensors')) / 1e6:.1f} MB")
+
+
+def told_scores(table: pd.DataFrame) -> dict[str, object]:
+    """Mean Dice on the grid of 0.5 mm by what the networks were given, those of 1 mm among them."""
+    return {
+        "measured": f"a pair of the same recipe, on {table['case'].nunique()} simulated scans of a person that it "
+        "never saw; benchmarks/resolutions.py",
+        "mean Dice at 0.5 mm": table.groupby("way", sort=False)["dice_at_half"].mean().round(4).to_dict(),
+    }
+
+
+if __name__ == "__main__":
+    main()
