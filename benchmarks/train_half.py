@@ -25,7 +25,7 @@ from cerebatch.space import LabelMap
 from cerebatch.training.config import TrainingConfig
 from cerebatch.training.train import train
 
-STEPS: dict[Task, int] = {"lobules": 120, "sides": 60}
+STEPS: dict[Task, int] = {"lobules": 80, "sides": 40}
 """A sample of sides is the whole box, more than twice the block that lobules are named in."""
 
 
