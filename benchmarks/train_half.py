@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("library", type=Path, help="at 1 mm")
     parser.add_argument("half", type=Path, help="library at 0.5 mm")
     parser.add_argument("trained", type=Path)
-    parser.add_argument("--processes", type=int, default=2, help="trainings side by side, one thread each")
+    parser.add_argument("--processes", type=int, default=1, help="side by side, one thread and 12 GB each")
     parser.add_argument("--only", nargs="*", help="folders, e.g. folds/subject-3")
     options = parser.parse_args()
     refine_atlases(options.trained / "atlases", options.trained / "half/atlases", open_library(options.half).names)
