@@ -4,7 +4,8 @@
 
 RUN is an output of `cerebatch run` with both images of these people. The baseline is the T1w turned over: the line
 of the real T2w on the T1w, fitted inside this very cerebellum, which is more than it could know. The network's image
-is also shown after such a line, which takes away what the scanner's own contrast decides.
+is also shown after such a line, which takes away what the scanner's own contrast decides. What brain extraction cut
+from either image is not compared: there both are zero, and a T1w turned over is bright.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def main() -> None:
         anat = next(options.run.glob(f"sub-{name}/**/anat"))
         t1w, t2w = (voxels(anat, f"*desc-preproc_{contrast}.nii.gz") for contrast in ("T1w", "T2w"))
         labelled = voxels(anat, "*_space-*_seg-lobules_res-*_dseg.nii.gz") > 0
-        inside = ndimage.binary_dilation(labelled, iterations=_AROUND_VOXELS)
+        scanned = (t1w > 0) & (t2w > 0)
+        inside = ndimage.binary_dilation(labelled, iterations=_AROUND_VOXELS) & scanned
         made = synthesised_t2w(network, t1w, brain_region(options.resolution))
         images = {
             "network": made,
@@ -53,7 +55,8 @@ def main() -> None:
         }
         rows += [{"person": name, "way": way, **figures(t2w, image, inside)} for way, image in images.items()]
         if options.pictures is not None:
-            draw(options.pictures / f"{name}.png", {"T1w": t1w, "T2w": t2w, **images}, inside)
+            seen = {"T1w": t1w, "T2w": t2w} | {way: image * scanned for way, image in images.items()}
+            draw(options.pictures / f"{name}.png", seen, inside)
     table = pd.DataFrame(rows)
     write_table(table, options.out)
     print(table.round(3).to_string(index=False))
