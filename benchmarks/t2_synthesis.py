@@ -27,6 +27,8 @@ from cerebatch.networks.t2synth import synthesised_t2w
 from cerebatch.space import Volume
 
 _AROUND_VOXELS = 2
+_LEAST_SIGNAL = 0.05
+"""Of the cerebellum's median; resampling rings a little where brain extraction left zero."""
 
 
 def main() -> None:
@@ -45,7 +47,7 @@ def main() -> None:
         anat = next(options.run.glob(f"sub-{name}/**/anat"))
         t1w, t2w = (voxels(anat, f"*desc-preproc_{contrast}.nii.gz") for contrast in ("T1w", "T2w"))
         labelled = voxels(anat, "*_space-*_seg-lobules_res-*_dseg.nii.gz") > 0
-        scanned = (t1w > 0) & (t2w > 0)
+        scanned = np.logical_and(*(image > _LEAST_SIGNAL * np.median(image[labelled]) for image in (t1w, t2w)))
         inside = ndimage.binary_dilation(labelled, iterations=_AROUND_VOXELS) & scanned
         made = synthesised_t2w(network, t1w, brain_region(options.resolution))
         images = {
