@@ -25,8 +25,10 @@ from cerebatch.space import LabelMap
 from cerebatch.training.config import TrainingConfig
 from cerebatch.training.train import train
 
-STEPS: dict[Task, int] = {"lobules": 80, "sides": 40}
+STEPS: dict[Task, int] = {"lobules": 120, "sides": 60}
 """A sample of sides is the whole box, more than twice the block that lobules are named in."""
+
+LEARNING_RATE = 5e-3
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ def done(library: Path, trained: Path, run: Run) -> str:
             task=run.task,
             steps=STEPS[run.task],
             start=trained / run.folder / f"dpn-{run.task}.safetensors",
-            optimizer="adamax",
-            learning_rate=5e-4,
+            learning_rate=LEARNING_RATE,
             hold_out=run.hold_out,
             hold_out_heads=run.hold_out_heads,
             validate_every=STEPS[run.task],

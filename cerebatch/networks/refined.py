@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,11 +15,11 @@ FILTERS = 16
 
 
 class Refined(nn.Module):
-    """A network of the coarse resolution and two convolutions of the fine one on top, trained as one.
+    """A network of the coarse resolution, which stays as it is, and three convolutions of the fine one on top.
 
     The coarse network sees the images halved, and every second voxel of the atlas, whose codes cannot be averaged. Its
     logits, brought up linearly, are corrected by what the fine level reads from the image and from its probabilities.
-    The correction begins at zero: an untrained one says what the coarse network says.
+    The correction begins at zero: an untrained one says what the coarse network says. Only the fine level learns.
 
     Parameters
     ----------
@@ -32,11 +34,17 @@ class Refined(nn.Module):
 
     def __init__(self, coarse: nn.Module, channels: int, classes: int, filters: int = FILTERS) -> None:
         super().__init__()
-        self.coarse: nn.Module = coarse
+        self.coarse: nn.Module = coarse.requires_grad_(False)
         self.fine = nn.Sequential(ConvReluNorm(channels + classes, filters), ConvReluNorm(filters, filters))
         self.out = nn.Conv3d(filters, classes, 3, padding=1)
         for one in self.out.parameters():
             nn.init.zeros_(one)
+
+    def train(self, mode: bool = True) -> Self:
+        """Have the fine level learn, or not; the coarse network never does."""
+        super().train(mode)
+        self.coarse.eval()
+        return self
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the classes.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cerebatch.networks.card import Architecture, Helper, Task
 
@@ -79,6 +79,13 @@ class TrainingConfig(LoopConfig):
     hold_out_heads: tuple[str, ...] = ()
     validation_cases: Count = 4
     augmented: Path | None = None
+
+    @model_validator(mode="after")
+    def _refines_something(self) -> Self:
+        """The coarse network inside a refined one does not learn."""
+        if self.architecture.endswith("-refined") and self.start is None:
+            raise ValueError(f"`start`: expected weights for {self.architecture} to refine, found none")
+        return self
 
 
 class IcvConfig(LoopConfig):

@@ -196,6 +196,11 @@ def test_a_refined_network_begins_with_the_coarse_one(
         assert torch.equal(begun.network.coarse.state_dict()[name], value), name
     refined = train(settings, tmp_path / "refined", lambda _: None)
     assert refined.name == "dpn-refined-sides.safetensors"
+    trained = read_network(refined)
+    assert isinstance(trained, Refined)
+    for name, value in read_network(coarse).state_dict().items():
+        assert torch.equal(trained.coarse.state_dict()[name], value), name
+    assert trained.out.weight.abs().max() > 0
     again = config(library, atlases, architecture="dpn-refined", task="sides", steps=2, start=refined)
     train(again, tmp_path / "again", lambda _: None)
 
@@ -204,3 +209,8 @@ def test_weights_of_another_task_are_no_beginning(library: Library, atlases: Tra
     sides = train(config(library, atlases, task="sides", steps=2), tmp_path / "sides", lambda _: None)
     with pytest.raises(WeightsError, match="dpn-sides"):
         train(config(library, atlases, start=sides), tmp_path / "lobules", lambda _: None)
+
+
+def test_a_refined_network_has_something_to_refine(library: Library, atlases: TrainingAtlases) -> None:
+    with pytest.raises(ValueError, match=r"start.*expected weights for dpn-refined to refine"):
+        config(library, atlases, architecture="dpn-refined")
