@@ -179,14 +179,14 @@ def test_super_resolution_refines_what_is_coarser_than_the_grid_and_nothing_else
     ("options", "words"),
     [
         (["--registration", "network"], "expected --library, whose cases the network registers"),
-        (["--icv", "network", "--resolution", "4.0"], "cerebatch brings no weights of the icv network"),
+        (["--icv", "network", "--resolution", "4.0"], "none holds no weights of the icv network"),
         (["--method", "atlas", "--synthesise-t2w"], "expected the method networks"),
     ],
 )
 def test_helpers_that_cannot_help_are_refused_before_anything_runs(
     phantoms: Path, weights: Path, helpers: Path, tmp_path: Path, options: list[str], words: str
 ) -> None:
-    given = [] if "--icv" in options else ["--helpers", helpers]
+    given = ["--helpers", tmp_path / "none" if "--icv" in options else helpers]
     library = ["--library", tmp_path] if "atlas" in options else ["--weights", weights]
     result = cerebatch("run", phantoms, tmp_path / "out", "participant", *options, *given, *library)
     assert result.returncode == 2
