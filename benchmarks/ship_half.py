@@ -8,14 +8,12 @@ Both versions, in float32 and in float16, label the first test image that `resol
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from held_out import TestImage
 from resolutions import at_half
-from ship_weights import LEAST_DICE, agreement, write_half
+from ship_weights import ship
 from train_half import cut_in_eight
 
 
@@ -28,18 +26,9 @@ def main() -> None:
     parser.add_argument("--tests", type=Path, required=True)
     options = parser.parse_args()
     scores = told_scores(pd.read_csv(options.table, sep="\t"))
-    image = TestImage(
-        options.tests / "fine", next(path.name for path in sorted((options.tests / "fine").glob("sub-*")))
-    )
+    image = TestImage(options.tests / "fine", min((options.tests / "fine").glob("sub-*")).name)
     t1w, t2w = at_half(image, "half", t2w=True)
-    with TemporaryDirectory() as name:
-        write_half(options.trained, Path(name), lambda _: scores)
-        same = agreement(options.trained, Path(name), t1w, t2w, cut_in_eight(image.atlas))
-    print(f"Dice of both versions with each other: {same:.4f}")
-    if same < LEAST_DICE:
-        sys.exit(f"below {LEAST_DICE}: nothing was written")
-    write_half(options.trained, options.out, lambda _: scores)
-    print(f"wrote {options.out}: {sum(path.stat().st_size for path in options.out.glob('*.safetensors')) / 1e6:.1f} MB")
+    ship(options.trained, options.out, lambda _: scores, [(t1w, t2w, cut_in_eight(image.atlas))])
 
 
 def told_scores(table: pd.DataFrame) -> dict[str, object]:

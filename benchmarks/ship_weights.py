@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +25,8 @@ from cerebatch.networks.ensemble import load
 from cerebatch.networks.folder import read_cards
 from cerebatch.networks.weights import read_network, write_weights
 from cerebatch.space import LabelMap, Volume
+
+Scores = Callable[[Card], dict[str, object]]
 
 LEAST_DICE = 0.995
 STORED = torch.float16
@@ -41,23 +43,31 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2, help="images that both versions label")
     options = parser.parse_args()
     scores = pd.read_csv(options.table, sep="\t")
+    folders = sorted((options.images / "work/plain").glob("sub-*"))[: options.count]
+    images = [TestImage(options.images / "plain", folder.name) for folder in folders]
+    ship(
+        options.trained,
+        options.out,
+        lambda card: told_scores(scores, card.architecture),
+        [(image.volume("T1w"), image.volume("T2w"), image.atlas) for image in images],
+    )
+
+
+def ship(trained: Path, out: Path, scores: Scores, images: Sequence[tuple[Volume, Volume | None, LabelMap]]) -> None:
+    """Write weights in half precision, if they say of all images (T1w, T2w, atlas) what the whole ones say."""
     with TemporaryDirectory() as name:
         half = Path(name)
-        write_half(options.trained, half, lambda card: told_scores(scores, card.architecture))
-        folders = sorted((options.images / "work/plain").glob("sub-*"))[: options.count]
-        images = [TestImage(options.images / "plain", folder.name) for folder in folders]
-        agreements = [
-            agreement(options.trained, half, image.volume("T1w"), image.volume("T2w"), image.atlas) for image in images
-        ]
-        print(f"Dice of both versions with each other: {', '.join(f'{one:.4f}' for one in agreements)}")
-        if min(agreements) < LEAST_DICE:
-            sys.exit(f"below {LEAST_DICE}: nothing was written")
-        write_half(options.trained, options.out, lambda card: told_scores(scores, card.architecture))
-    size = sum(path.stat().st_size for path in options.out.glob("*.safetensors"))
-    print(f"wrote {options.out}: {size / 1e6:.1f} MB")
+        write_half(trained, half, scores)
+        agreements = [agreement(trained, half, *image) for image in images]
+    print(f"Dice of both versions with each other: {', '.join(f'{one:.4f}' for one in agreements)}")
+    if min(agreements) < LEAST_DICE:
+        sys.exit(f"below {LEAST_DICE}: nothing was written")
+    write_half(trained, out, scores)
+    size = sum(path.stat().st_size for path in out.glob("*.safetensors"))
+    print(f"wrote {out}: {size / 1e6:.1f} MB")
 
 
-def write_half(trained: Path, out: Path, scores: Callable[[Card], dict[str, object]]) -> None:
+def write_half(trained: Path, out: Path, scores: Scores) -> None:
     """Weights in half precision, with the scores of their recipe in the cards."""
     for card in read_cards(trained):
         told = card.model_copy(update={"scores": scores(card)})

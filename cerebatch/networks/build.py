@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from cerebatch.networks.card import CHANNELS, Architecture, BaseCard, Card, Task
+from cerebatch.networks.card import CHANNELS, REFINED, Architecture, BaseCard, Card, Task
 from cerebatch.networks.dpn import DPN
 from cerebatch.networks.inputs import LOBULES, SIDES
 from cerebatch.networks.refined import Refined
 from cerebatch.networks.unet import UNet
 
 _ARCHITECTURES: dict[Architecture, type[DPN] | type[UNet]] = {"dpn": DPN, "unet": UNet}
-_REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined": "unet"}
-"""Networks of half the voxel edge -> the coarse ones inside them."""
 CLASSES: dict[Task, int] = {"sides": SIDES, "lobules": LOBULES}
 
 
@@ -25,8 +23,8 @@ def build(architecture: Architecture, task: Task) -> nn.Module:
     task : {"sides", "lobules"}
         First or second network of the cascade.
     """
-    if architecture in _REFINED:
-        return Refined(build(_REFINED[architecture], task), len(CHANNELS), CLASSES[task])
+    if architecture in REFINED:
+        return Refined(build(REFINED[architecture], task), len(CHANNELS), CLASSES[task])
     return _ARCHITECTURES[architecture](len(CHANNELS), CLASSES[task])
 
 
@@ -39,6 +37,6 @@ def part_of(network: nn.Module, card: BaseCard) -> nn.Module:
     card : BaseCard
         Of weights that a training begins with.
     """
-    if isinstance(network, Refined) and isinstance(card, Card) and card.architecture not in _REFINED:
+    if isinstance(network, Refined) and isinstance(card, Card) and card.architecture not in REFINED:
         return network.coarse
     return network

@@ -12,6 +12,9 @@ from cerebatch.errors import WeightsError
 from cerebatch.space import TEMPLATE_SPACE
 
 Architecture = Literal["dpn", "unet", "dpn-refined", "unet-refined"]
+REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined": "unet"}
+"""Networks of half the voxel edge -> the coarse ones inside them."""
+
 Task = Literal["sides", "lobules"]
 Helper = Literal["icv", "registration", "superres", "t2synth"]
 """Networks beside the ensemble."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cerebatch.networks.card import Architecture, Helper, Task
+from cerebatch.networks.card import REFINED, Architecture, Helper, Task
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -83,7 +83,7 @@ class TrainingConfig(LoopConfig):
     @model_validator(mode="after")
     def _refines_something(self) -> Self:
         """The coarse network inside a refined one does not learn."""
-        if self.architecture.endswith("-refined") and self.start is None:
+        if self.architecture in REFINED and self.start is None:
             raise ValueError(f"`start`: expected weights for {self.architecture} to refine, found none")
         return self
 

@@ -9,13 +9,12 @@ import torch
 
 from cerebatch.networks.blocks import parameters_of
 from cerebatch.networks.build import CLASSES, build
-from cerebatch.networks.card import Architecture
+from cerebatch.networks.card import REFINED, Architecture
 from cerebatch.networks.dpn import DPN
 from cerebatch.networks.refined import Refined
 from cerebatch.networks.unet import UNet
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-REFINED: tuple[Architecture, ...] = ("dpn-refined", "unet-refined")
 
 
 @pytest.mark.parametrize(
