@@ -66,6 +66,10 @@ def make(
     keep_set_aside: Annotated[
         bool, typer.Option("--keep-set-aside", help="Store the voxels of cases that are set aside, too.")
     ] = False,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(help="A person or head of the library whose cases are not bent; may be given again."),
+    ] = None,
     retry_failed: _Retry = False,
 ) -> None:
     """Bend for each target the most similar labelled case onto it (the command that `augment` means by itself)."""
@@ -92,7 +96,7 @@ def make(
         )
     jobs = jobs_of(
         cases, found, out.resolve(), seed=seed, work=work.resolve() if work else None, keep_work=keep_work,
-        keep_set_aside=keep_set_aside,
+        keep_set_aside=keep_set_aside, hold_out=hold_out or (),
     )  # fmt: skip
     with progress(len(jobs), list(jobs[0].needs()), console) as tell:
         left_out = {problem.name: problem.reason for problem in found.problems}

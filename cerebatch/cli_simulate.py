@@ -97,7 +97,7 @@ def _source(
         )
     from cerebatch.simulate.maps_source import MapsSource
 
-    return MapsSource.build(lobules, heads, source)
+    return MapsSource.build(lobules, heads, source, t2=t2)
 
 
 def _refuse(mode: str, given: dict[str, object]) -> None:

@@ -21,6 +21,7 @@ from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
+from cerebatch.library.similar import LeaveOut
 from cerebatch.steps import Step, StepLog
 
 VERSION = 1
@@ -51,6 +52,8 @@ class AugmentJob(Job):
     seed : int
     keep_set_aside : bool
         Whether the voxels of a case that is set aside are stored.
+    hold_out : tuple of str
+        People and heads of the library whose cases are not bent.
     """
 
     target: Target = field(kw_only=True)
@@ -61,6 +64,7 @@ class AugmentJob(Job):
     resolution: float = field(kw_only=True)
     seed: int = field(kw_only=True)
     keep_set_aside: bool = field(kw_only=True, default=False)
+    hold_out: tuple[str, ...] = field(kw_only=True, default=())
 
     @property
     def told(self) -> Path:
@@ -81,7 +85,11 @@ class AugmentJob(Job):
         UnreadableScanError
             A scan cannot be opened.
         """
-        settings = {"seed": self.seed, "keep_set_aside": self.keep_set_aside}
+        settings = {
+            "seed": self.seed,
+            "keep_set_aside": self.keep_set_aside,
+            "hold_out": list(self.hold_out),
+        }
         if self.target.case is None:
             inputs: dict[str, FileStamp | str] = {"target": _stamp(self, "augment", "target", self.target.t1w)}
             return [self._augment(self.target.t1w, inputs, settings)]
@@ -136,7 +144,7 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
         target = read_prepared(t1w, job.resolution)
     library = shelf.library
     with log.step("choose"):
-        choice = most_similar_case(target, shelf)
+        choice = most_similar_case(target, shelf, LeaveOut(job.hold_out, job.hold_out))
     with log.step("read"):
         case, labels = library.image(choice.index, "T1w"), library.dseg(choice.index)
     with log.step("register"):

@@ -14,7 +14,7 @@ from cerebatch.batch.events import Tell
 from cerebatch.batch.profile import Profile
 from cerebatch.batch.relay import Outcome
 from cerebatch.batch.run import run_jobs
-from cerebatch.errors import LibraryError
+from cerebatch.errors import LibraryError, SettingsError
 from cerebatch.library.layout import open_store
 from cerebatch.library.store import Library
 
@@ -55,6 +55,7 @@ def jobs_of(
     work: Path | None = None,
     keep_work: bool = False,
     keep_set_aside: bool = False,
+    hold_out: Sequence[str] = (),
 ) -> list[AugmentJob]:
     """One job a target, in the order of the set.
 
@@ -68,13 +69,26 @@ def jobs_of(
     work : Path, optional
         Intermediate files; beside the set without it.
     keep_work, keep_set_aside : bool
+    hold_out : sequence of str
+        People and heads of the library whose cases are not bent, such as those that networks are tested on.
+
+    Raises
+    ------
+    SettingsError
+        A name that is no person and no head of the library.
     """
+    known = {*library.persons, *library.heads}
+    if strangers := sorted(set(hold_out) - known):
+        raise SettingsError(
+            f"hold out {', '.join(strangers)}: expected people or heads of {library.path}, which has "
+            f"{', '.join(sorted(known))}. Give some of these."
+        )
     out = relay_folder(store)
     return [
         AugmentJob(
             target.name, out, work or out / "work", keep_work, target=target, store=store, index=index,
             library=library.path.resolve(), digest=library.digest, resolution=library.resolution, seed=seed,
-            keep_set_aside=keep_set_aside,
+            keep_set_aside=keep_set_aside, hold_out=tuple(sorted(hold_out)),
         )
         for index, target in enumerate(targets.found)
     ]  # fmt: skip
@@ -129,6 +143,7 @@ def make(
         licence=str(open_store(library.path).attrs["licence"]),
         seed=first.seed,
         keep_set_aside=first.keep_set_aside,
+        hold_out=list(first.hold_out),
         tool=TOOL,
         tool_version=tool_version(),
         command=" ; ".join(schedule(first.resolution).commands()),

@@ -50,9 +50,8 @@ class TestImage:
     ----------
     name : str
         Label of the participant, without ``sub-``.
-    t1w, t2w : (X, Y, Z) float32
-    t1w_grid, t2w_grid : Grid
-        Native, each in the frame of its own header.
+    scans : dict
+        Contrast ("T1w", "T2w") -> image (X, Y, Z) float32 and its grid, native, each in the frame of its own header.
     dseg, lobules : (X, Y, Z) uint8
         Cerebatch codes on `truth_grid`: the arbor vitae as white matter, and with its lobule.
     truth_grid : Grid
@@ -70,10 +69,7 @@ class TestImage:
     __test__: ClassVar[bool] = False
 
     name: str
-    t1w: Volume
-    t2w: Volume
-    t1w_grid: Grid
-    t2w_grid: Grid
+    scans: dict[str, tuple[Volume, Grid]]
     dseg: LabelMap
     lobules: LabelMap
     truth_grid: Grid
@@ -81,6 +77,26 @@ class TestImage:
     t2w_from_t1w: Affine
     figures: dict[str, float]
     settings: dict[str, object]
+
+    @property
+    def t1w(self) -> Volume:
+        """Voxels of the T1w."""
+        return self.scans["T1w"][0]
+
+    @property
+    def t1w_grid(self) -> Grid:
+        """Of the T1w."""
+        return self.scans["T1w"][1]
+
+    @property
+    def t2w(self) -> Volume:
+        """Voxels of the T2w."""
+        return self.scans["T2w"][0]
+
+    @property
+    def t2w_grid(self) -> Grid:
+        """Of the T2w."""
+        return self.scans["T2w"][1]
 
 
 def make_test_image(
@@ -120,9 +136,12 @@ def make_test_image(
 
 def scan_scene(
     scene: Scene, *, name: str, seed: int, t1w: Protocol | None = None, t2w: Protocol | None = None,
-    erased: bool = False, sequences: dict[str, Sequence] | None = None,
+    erased: bool = False, sequences: dict[str, Sequence] | None = None, with_t2w: bool = True,
 ) -> TestImage:  # fmt: skip
-    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_test_image`."""
+    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_test_image`.
+
+    The T1w is the same bytes with and without a T2w.
+    """
     protocols = {"T1w": t1w or Protocol(), "T2w": t2w or Protocol()}
     body, place, texture_seed, *scan_seeds = np.random.SeedSequence(seed).spawn(5)
     rng = np.random.default_rng(place)
@@ -138,12 +157,13 @@ def scan_scene(
     sequences = sequences or {"T1w": drawn_t1w(rng), "T2w": drawn_t2w(rng)}
     texture = drawn_texture(scene.head.grid, texture_seed)
     frames = {"T1w": scanner_from_head, "T2w": motion @ scanner_from_head}
-    images = {
-        contrast: scan(
+    scans = {
+        contrast: (scan(
             scene, grids[contrast], inverse(frames[contrast]), signals(sequences[contrast], materials),
             protocols[contrast], texture, scan_seed,
-        )
+        ), grids[contrast])
         for contrast, scan_seed in zip(grids, scan_seeds, strict=True)
+        if with_t2w or contrast == "T1w"
     }  # fmt: skip
     truth_grid = _truth_grid(scene, scanner_from_head)
     dseg, with_folia = (
@@ -153,10 +173,10 @@ def scan_scene(
     # Where votes tie, one of the two may find background alone.
     dseg = np.where((dseg > 0) & (with_folia > 0), dseg, with_folia)
     settings: dict[str, object] = {"Seed": seed, "Erased": erased}
-    settings |= {c: asdict(protocols[c]) | asdict(sequences[c]) for c in grids}
+    settings |= {c: asdict(protocols[c]) | asdict(sequences[c]) for c in scans}
     figures = {"scale": scene.pose.scale, "dice": scene.pose.dice} | scene.figures
     return TestImage(
-        name, images["T1w"], images["T2w"], grids["T1w"], grids["T2w"], dseg, with_folia, truth_grid,
+        name, scans, dseg, with_folia, truth_grid,
         scanner_from_head @ scene.pose.head_from_map, motion, figures, settings,
     )  # fmt: skip
 
@@ -176,7 +196,7 @@ def write_test_image(made: TestImage, root: Path) -> Path:
     """
     name = f"sub-{made.name}"
     folder = root / name / "anat"
-    for suffix, image, grid in (("T1w", made.t1w, made.t1w_grid), ("T2w", made.t2w, made.t2w_grid)):
+    for suffix, (image, grid) in made.scans.items():
         stored = np.clip(np.rint(_WHITE[suffix] * image), 0, np.iinfo(np.int16).max).astype(np.int16)
         write_image(folder / f"{name}_{suffix}.nii.gz", stored, grid, "native")
         write_json(folder / f"{name}_{suffix}.json", {"Description": DESCRIPTION, "SkullStripped": False})

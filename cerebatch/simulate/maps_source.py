@@ -53,6 +53,8 @@ _DEPTH_SMOOTHING = 0.8
 _SLAB = 16
 _INTRACRANIAL = (FLUID, GREY, WHITE, DEEP, STEM)
 _TAPERS = (0.54, 0.70)
+_DIMMER = {"T1w": 1, "T2w": 3}
+"""A contrast's brightness is the scanner's over this."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,13 @@ class MapsSource:
         Each map and how it ages, in its own frame.
     heads : tuple of Path
         Whole-head maps.
+    t2 : bool
+        Make a T2w, too.
     """
 
     maps: tuple[tuple[Lobules, Anatomy], ...]
     heads: tuple[Path, ...]
+    t2: bool
     description: str = (
         "A published lobule map in its own shape, younger and older by rates that were chosen, in a published head map."
     )
@@ -77,7 +82,7 @@ class MapsSource:
     """Of maps in heads by their turns, as far as they were needed; each process finds its own."""
 
     @classmethod
-    def build(cls, lobules: Path, heads: Path, source: str | None = None) -> MapsSource:
+    def build(cls, lobules: Path, heads: Path, source: str | None = None, *, t2: bool = False) -> MapsSource:
         """Read maps and prepare them to age; a minute or two for each.
 
         Parameters
@@ -88,6 +93,8 @@ class MapsSource:
             Folder of whole-head maps.
         source : str, optional
             The one map that everybody is made from, as its file is named: "subject-3". By default they take turns.
+        t2 : bool
+            Make a T2w, too.
 
         Raises
         ------
@@ -106,7 +113,7 @@ class MapsSource:
                 do="Give --source one of these.",
             )
         read = [read_lobules(path) for path in chosen]
-        return cls(tuple((one, map_anatomy(one)) for one in read), label_maps(heads))
+        return cls(tuple((one, map_anatomy(one)) for one in read), label_maps(heads), t2)
 
     def make(self, person: Person, scanner: Scanner, seed: int) -> Simulated:
         """Make and scan a person; see `source.Source`."""
@@ -128,12 +135,13 @@ class MapsSource:
             t1w=protocol,
             t2w=protocol,
             sequences=_sequences(scanner),
+            with_t2w=self.t2,
         )
         inside = np.isin(scene.head.material, _INTRACRANIAL).sum()
         return Simulated(
             {
-                "T1w": (_stored(image.t1w, scanner.brightness), image.t1w_grid),
-                "T2w": (_stored(image.t2w, scanner.brightness / 3), image.t2w_grid),
+                contrast: (_stored(voxels, scanner.brightness / _DIMMER[contrast]), grid)
+                for contrast, (voxels, grid) in image.scans.items()
             },
             image.dseg,
             image.lobules,

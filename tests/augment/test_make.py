@@ -25,7 +25,7 @@ from cerebatch.augment.verify import verify
 from cerebatch.augment.warp import Bent
 from cerebatch.batch.events import Event
 from cerebatch.batch.profile import load_profile
-from cerebatch.errors import DatasetError, LibraryError
+from cerebatch.errors import DatasetError, LibraryError, SettingsError
 from cerebatch.library.store import Library
 from cerebatch.space import cerebellum_box
 
@@ -102,6 +102,20 @@ def test_xarray_reads_the_set_and_files_are_few(made_set: AugmentedSet) -> None:
 def test_another_seed_or_library_does_not_go_on(made_set: AugmentedSet, small_library: Library, targets: Path) -> None:
     with pytest.raises(LibraryError, match="found seed 1 instead of 2"):
         make_set(small_library, targets, made_set.path, seed=2)
+
+
+def test_who_is_held_out_is_bent_onto_nobody(small_library: Library, targets: Path, tmp_path: Path) -> None:
+    path = tmp_path / "SET.zarr"
+    result = cerebatch(
+        "augment", small_library.path, targets, path, "--profile", "serial", "--hold-out", "a", "--hold-out", "k"
+    )
+    assert result.returncode == 0, result.stderr
+    store = open_augmented(path)
+    assert {(store.columns["person"][k], store.columns["head"][k]) for k in store.usable} == {("b", "h")}
+    with pytest.raises(LibraryError, match=r"found hold_out \['a', 'k'\] instead of \[\]"):
+        make_set(small_library, targets, path)
+    with pytest.raises(SettingsError, match=r"hold out c: expected people or heads of .*, which has a, b, h, k"):
+        jobs_of(small_library, find_targets(targets, 4.0), path, seed=1, hold_out=["c"])
 
 
 def test_a_broken_target_is_told_by_name_while_the_others_go_on(

@@ -30,7 +30,7 @@ def at(lobules: Lobules) -> dict[int, Lobules]:
 
 @pytest.fixture(scope="module")
 def source(lobule_map: Path, head_map: Path) -> MapsSource:
-    return MapsSource.build(lobule_map.parent, head_map.parent, "maker-1")
+    return MapsSource.build(lobule_map.parent, head_map.parent, "maker-1", t2=True)
 
 
 def test_old_people_have_smaller_lobules_and_open_fissures(at: dict[int, Lobules], lobules: Lobules) -> None:

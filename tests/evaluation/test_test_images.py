@@ -168,6 +168,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_image(scene
     assert not np.allclose(first.affine, other.t1w_grid.affine)
 
 
+def test_without_a_t2w_the_t1w_is_the_same(scene: Scene) -> None:
+    both = scan_scene(scene, name="one", seed=4, t1w=COARSE, t2w=COARSE)
+    alone = scan_scene(scene, name="one", seed=4, t1w=COARSE, t2w=COARSE, with_t2w=False)
+    assert set(both.scans) == {"T1w", "T2w"}
+    assert set(alone.scans) == {"T1w"}
+    np.testing.assert_array_equal(alone.t1w, both.t1w)
+    np.testing.assert_array_equal(alone.dseg, both.dseg)
+
+
 def test_erased_leaves_no_border_inside_and_everything_outside(scene: Scene, erased_scene: Scene) -> None:
     plain = scan_scene(scene, name="one", seed=4, t1w=QUIET, t2w=QUIET)
     erased = scan_scene(erased_scene, name="one", seed=4, t1w=QUIET, t2w=QUIET, erased=True)
