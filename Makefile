@@ -153,6 +153,9 @@ proof-augment: install
 	test -d $(PROOF)/atlas/scans || \
 	  $(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
 	$(BIN)/python benchmarks/augment.py rate $(PROOF)/atlas/one.zarr $(PROOF)/atlas/scans $(PROOF)/augment/scans.zarr
+	$(BIN)/python benchmarks/augmented_scans.py $(PROOF)/augment/scans.zarr $(PROOF)/atlas/scans --library $(PROOF)/atlas/one.zarr \
+	  --picture $(PROOF)/augment/scans.png \
+	  --freesurfer sub-whole02='$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz'
 	$(BIN)/python benchmarks/augment.py patches $(PROOF)/augment/scans.zarr
 	$(BIN)/python benchmarks/augment.py ants $(PROOF)/atlas/one.zarr
 

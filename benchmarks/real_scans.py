@@ -29,7 +29,7 @@ from cerebatch.library.place import agreement, suit_on_box
 from cerebatch.library.store import open_library
 from cerebatch.library.suit import WHITE_MATTER, merge_cobralab
 from cerebatch.morphology import closed
-from cerebatch.space import cerebellum_box
+from cerebatch.space import Grid, LabelMap, cerebellum_box
 
 CEREBELLUM = (7, 8, 46, 47)
 
@@ -85,7 +85,8 @@ def main() -> None:
         name, path = pair.split("=", 1)
         (ours,) = options.run.glob(f"sub-{name}/**/anat/sub-{name}*_seg-lobules_dseg.nii.gz")
         if "space-" not in ours.name:
-            compare(name, ours, Path(path))
+            dseg, grid = read_dseg(ours)
+            compare(name, dseg, grid, Path(path))
 
 
 def lobules(found: dict[str, float]) -> float:
@@ -122,12 +123,11 @@ def volume_range(path: Path) -> tuple[dict[int, float], dict[int, float]]:
     return dict(enumerate(low)), dict(enumerate(high))
 
 
-def compare(name: str, ours: Path, theirs: Path) -> None:
+def compare(name: str, dseg: LabelMap, grid: Grid, theirs: Path) -> None:
     """Whole cerebellum against FreeSurfer's, on the scan's own grid."""
-    dseg, grid = read_dseg(ours)
     codes, other_grid = read_codes(theirs)
     if codes.shape != dseg.shape or not np.allclose(grid.affine, other_grid.affine, atol=1e-3):
-        raise SystemExit(f"{theirs}: not on the grid of {ours}")
+        raise SystemExit(f"{theirs}: not on the grid of {name}")
     one, other = dseg > 0, np.isin(codes, CEREBELLUM)
     print(f"{name} raw: Dice {dice(one, other):.3f}, ratio of volumes {one.sum() / other.sum():.3f}")
     one, other = closed(one, grid), closed(other, grid)

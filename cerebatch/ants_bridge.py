@@ -172,14 +172,21 @@ def register(
             )
         except RuntimeError as error:
             raise RegistrationError(f"ANTs could not register the scan ({schedule.kind.lower()}): {error}") from error
-        return _read_affine(Path(result["fwdtransforms"][0]))
+        return read_affine(Path(result["fwdtransforms"][0]))
 
 
 def _volume(image: Any) -> Volume:
     return np.ascontiguousarray(image.numpy(), dtype=np.float32)
 
 
-def _read_affine(path: Path) -> Affine:
+def read_affine(path: Path) -> Affine:
+    """Read an ITK affine: points of the resampled image's frame -> points of the other's, RAS millimetres.
+
+    Parameters
+    ----------
+    path : Path
+        ``.mat`` of ANTs or ``.txt`` of `files.write_affine`.
+    """
     import ants
 
     transform = ants.read_transform(str(path))
