@@ -131,6 +131,8 @@ proof-enhance: install
 	$(BIN)/python benchmarks/resolutions.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks $(PROOF)/helpers --out $(PROOF)/helpers/resolutions.tsv
 	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/one.zarr --weights $(PROOF)/networks/shipped \
 	  --helpers $(PROOF)/helpers/shipped --out $(PROOF)/helpers/pipeline.png
+	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/half.zarr --weights $(PROOF)/networks/half/shipped \
+	  --resolution 0.5 --precision bfloat16 --out $(PROOF)/helpers/pipeline-half.png
 
 # An hour or less on 2 cores. PCNtoolkit is measured where it is installed.
 proof-lifespan: install

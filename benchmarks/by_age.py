@@ -4,9 +4,10 @@
     python benchmarks/by_age.py COHORT OUT --networks before=FOLDS/subject-3 after=TUNED/subject-3
     cerebatch lifespan compare OUT/before.tsv OUT/after.tsv --tool cerebatch
 
-Each scan goes through `prepare` once (kept in OUT/work) and through each folder's networks, without an atlas; the truth
-is brought into the box by the affine that `prepare` found. OUT/dice.tsv has a row a person and folder, OUT/NAME.tsv the
-volumes that its networks found, a column a structure, in cm3 of the head; the truth's lie beside as truth.tsv.
+Each scan goes through `prepare` once (kept in OUT/work) and through each folder's networks, without an atlas, in
+bfloat16; the truth is brought into the box by the affine that `prepare` found. OUT/dice.tsv has a row a person and
+folder, OUT/NAME.tsv the volumes that its networks found, a column a structure, in cm3 of the head; the truth's lie
+beside as truth.tsv.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def one_person(cohort: Path, work: Path, folders: dict[str, Path], subject: str)
     t2w_voxels = read_voxels(place / "T2w.nii.gz") if t2w_path.exists() else None
     rows: list[dict[str, object]] = [{"participant_id": subject, "networks": "truth", **volumes(truth, voxel_cm3)}]
     for name, folder in folders.items():
-        found = load(folder).segment(t1w, t2w_voxels).dseg
+        found = load(folder).segment(t1w, t2w_voxels, precision="bfloat16").dseg
         rows.append(
             {
                 "participant_id": subject,

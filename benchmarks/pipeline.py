@@ -14,6 +14,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,8 +25,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cerebatch.bids import find_cases
+from cerebatch.errors import SettingsError
 from cerebatch.files import write_image
 from cerebatch.networks.card import Helper
+from cerebatch.networks.helpers import helper_weights
 from cerebatch.phantom import template_case
 from cerebatch.stages.atlas import atlas
 from cerebatch.stages.measure import measure
@@ -67,7 +70,7 @@ def measured(options: argparse.Namespace, work: Path) -> Stages:
     """Steps of each stage, in order."""
     case = find_cases(options.data / "scans", participants=[options.participant]).cases[0]
     resolution, threads = options.resolution, options.threads
-    helpers = {} if options.helpers is None else _there(options.helpers)
+    helpers = {} if options.helpers is None else _there(options.helpers, resolution)
     folders = {stage: work / stage for stage in ("prepare", "atlas", "segment", "measure")}
     for folder in folders.values():
         folder.mkdir()
@@ -117,9 +120,12 @@ def measured(options: argparse.Namespace, work: Path) -> Stages:
     return {stage: _alone(work_of, threads) for stage, work_of in stages.items()}
 
 
-def _there(folder: Path) -> dict[Helper, Path]:
-    paths = {name: folder / f"{name}.safetensors" for name in get_args(Helper)}
-    return {name: path for name, path in paths.items() if path.exists()}
+def _there(folder: Path, resolution: float) -> dict[Helper, Path]:
+    paths: dict[Helper, Path] = {}
+    for name in get_args(Helper):
+        with suppress(SettingsError):
+            paths[name] = helper_weights(name, folder, resolution)
+    return paths
 
 
 def _alone(stage: Callable[[], list[Step]], threads: int) -> list[Step]:

@@ -1,6 +1,7 @@
 """Networks beside the ensemble as cerebatch ships them: half the bytes, and cards that tell what was measured.
 
     python benchmarks/ship_helpers.py TRAINED/shipped TABLES cerebatch/networks/weights
+    python benchmarks/ship_helpers.py TRAINED/t2synth-half TABLES/half cerebatch/networks/weights/0.5mm
 
 TABLES holds the tables of `icv.py`, `superres.py`, `t2_synthesis.py` and `deep_registration.py` as `icv.tsv`,
 `superres.tsv`, `t2synth.tsv` and `registration.tsv`. A network without a table is not shipped.
@@ -45,9 +46,9 @@ def of_superres(table: pd.DataFrame) -> Scores:
 
 def of_t2synth(table: pd.DataFrame) -> Scores:
     """Correlation of each way with the real T2w."""
-    means = table.groupby("way")["correlation"].mean().round(3)
+    means = table.groupby(["where", "way"])["correlation"].mean().round(3)
     return {
-        **{f"correlation with the real T2w, {way}": float(value) for way, value in means.items()},
+        **{f"correlation with the real T2w, {where}, {way}": float(value) for (where, way), value in means.items()},
         "measured": f"real scans: {', '.join(sorted(set(table['person'])))}; benchmarks/t2_synthesis.py",
     }
 

@@ -2,10 +2,11 @@
 
     python benchmarks/t2_synthesis.py t2synth.safetensors RUN --participants pair07 --pictures DIR
 
-RUN is an output of `cerebatch run` with both images of these people. The baseline is the T1w turned over: the line
-of the real T2w on the T1w, fitted inside this very cerebellum, which is more than it could know. The network's image
-is also shown after such a line, which takes away what the scanner's own contrast decides. What brain extraction cut
-from either image is not compared: there both are zero, and a T1w turned over is bright.
+RUN is an output of `cerebatch run` with both images of these people. Compared is where the run found labels, and these
+with 2 mm around them. The baseline is the T1w turned over: the line of the real T2w on the T1w, fitted in this very
+place, which is more than it could know. The network's image is also shown after such a line, which takes away what the
+scanner's own contrast decides. What brain extraction cut from either image is not compared: there both are zero, and a
+T1w turned over is bright.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cerebatch.networks.inputs import brain_region
 from cerebatch.networks.t2synth import synthesised_t2w
 from cerebatch.space import Volume
 
-_AROUND_VOXELS = 2
+_AROUND_MM = 2.0
 _LEAST_SIGNAL = 0.05
 """Of the cerebellum's median; resampling rings a little where brain extraction left zero."""
 
@@ -48,14 +49,19 @@ def main() -> None:
         t1w, t2w = (voxels(anat, f"*desc-preproc_{contrast}.nii.gz") for contrast in ("T1w", "T2w"))
         labelled = voxels(anat, "*_space-*_seg-lobules_res-*_dseg.nii.gz") > 0
         scanned = np.logical_and(*(image > _LEAST_SIGNAL * np.median(image[labelled]) for image in (t1w, t2w)))
-        inside = ndimage.binary_dilation(labelled, iterations=_AROUND_VOXELS) & scanned
+        around = ndimage.binary_dilation(labelled, iterations=round(_AROUND_MM / options.resolution))
         made = synthesised_t2w(network, t1w, brain_region(options.resolution))
-        images = {
-            "network": made,
-            "network, after a line": fitted(made, t2w, inside),
-            "T1w turned over": fitted(t1w, t2w, inside),
-        }
-        rows += [{"person": name, "way": way, **figures(t2w, image, inside)} for way, image in images.items()]
+        for where, region in (("labels", labelled), ("2 mm around", around)):
+            inside = region & scanned
+            images = {
+                "network": made,
+                "network, after a line": fitted(made, t2w, inside),
+                "T1w turned over": fitted(t1w, t2w, inside),
+            }
+            rows += [
+                {"person": name, "where": where, "way": way, **figures(t2w, image, inside)}
+                for way, image in images.items()
+            ]
         if options.pictures is not None:
             seen = {"T1w": t1w, "T2w": t2w} | {way: image * scanned for way, image in images.items()}
             draw(options.pictures / f"{name}.png", seen, inside)
@@ -72,7 +78,7 @@ def voxels(anat: Path, pattern: str) -> Volume:
 
 def fitted(image: Volume, truth: Volume, inside: np.ndarray) -> Volume:
     """The image on the straight line that brings it nearest to the truth."""
-    return np.polyval(np.polyfit(image[inside], truth[inside], 1), image)
+    return np.polyval(np.polyfit(image[inside].astype(np.float64), truth[inside].astype(np.float64), 1), image)
 
 
 def figures(truth: Volume, image: Volume, inside: np.ndarray) -> dict[str, float]:

@@ -257,7 +257,7 @@ def _helper(name: Helper, asked: bool, folder: Path | None, resolution: float | 
         return None
     from cerebatch.networks.helpers import helper_card, helper_weights
 
-    path = helper_weights(name, folder).resolve()
+    path = helper_weights(name, folder, resolution).resolve()
     helper_card(path, name, resolution)
     return path
 

@@ -281,7 +281,7 @@ def test_what_cannot_run_at_all_ends_with_status_2_and_one_message(
 ) -> None:
     for arguments, word in (
         (("run", tmp_path / "nothing", tmp_path / "out", "participant", "--labelled-case", labelled_case), "nothing"),
-        (("run", dataset, tmp_path / "out", "participant", "--resolution", "0.5"), "--labelled-case"),
+        (("run", dataset, tmp_path / "out", "participant", "--resolution", "4.0"), "--labelled-case"),
         (("run", dataset, tmp_path / "out", "participant", "--labelled-case", dataset / "README"), "README"),
         (
             ("run", dataset, tmp_path / "out", "participant", "--labelled-case", labelled_case, "--profile", "slrum"),

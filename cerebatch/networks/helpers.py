@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def helper_weights(name: Helper, folder: Path | None = None) -> Path:
+def helper_weights(name: Helper, folder: Path | None = None, resolution: float | None = None) -> Path:
     """Weights of a helper network: in a folder of the user's, or those that cerebatch brings.
 
     Parameters
     ----------
     name : {"icv", "registration", "superres", "t2synth"}
     folder : Path, optional
+    resolution : float, optional
+        What a subfolder such as ``0.5mm`` holds goes before.
 
     Raises
     ------
@@ -28,6 +30,8 @@ def helper_weights(name: Helper, folder: Path | None = None) -> Path:
         There are none.
     """
     path = (folder or shipped_folder()) / f"{name}.safetensors"
+    if resolution is not None and (own := path.parent / f"{resolution:g}mm" / path.name).exists():
+        return own
     if not path.exists():
         who = f"{folder} holds" if folder else "cerebatch brings"
         raise SettingsError(

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from cerebatch import template
-from cerebatch.evaluation.overlap import dice, largest_piece_share
+from cerebatch.evaluation.overlap import dice, largest_piece_share, mean_dice
 from cerebatch.files import read_voxels
 from cerebatch.labels import LABELS, STRUCTURES
 from cerebatch.networks.ensemble import Segmentation, load
@@ -20,12 +20,18 @@ def test_all_weights_together_stay_below_what_a_clone_should_weigh() -> None:
     assert sum(path.stat().st_size for path in shipped_folder().rglob("*.safetensors")) < 60e6
 
 
-def test_every_card_tells_licence_training_and_how_it_was_scored() -> None:
-    for card in read_cards(shipped_weights(1.0)):
+@pytest.mark.parametrize("resolution", [1.0, 0.5])
+def test_every_card_tells_licence_and_training(resolution: float) -> None:
+    for card in read_cards(shipped_weights(resolution)):
+        assert card.resolution_mm == resolution
         assert card.licence == "CC-BY-NC-SA-4.0"
         assert card.training["persons"] == ["subject-1", "subject-2", "subject-3", "subject-5"]
         assert card.training["steps"] > 0
-        assert "benchmarks/held_out.py" in card.scores["measured"]
+        assert "benchmarks/" in card.scores["measured"]
+
+
+def test_every_card_of_1_mm_tells_how_it_does_without_borders() -> None:
+    for card in read_cards(shipped_weights(1.0)):
         for means in card.scores["mean Dice"].values():
             assert means[f"{card.architecture} blind"] < means[f"{card.architecture} full"] < 1
 
@@ -70,3 +76,13 @@ def test_half_the_noise_of_a_scan_changes_little(on_template: tuple[Volume, Segm
     noisy = t1w + np.random.default_rng(1).normal(0, 5, t1w.shape).astype(np.float32)
     again = load(shipped_weights(1.0)).segment(np.maximum(noisy, 0)).dseg
     assert dice(again > 0, found.dseg > 0) > 0.97
+
+
+@pytest.mark.slow
+def test_networks_of_half_a_millimetre_see_what_those_of_1_mm_see(on_template: tuple[Volume, Segmentation]) -> None:
+    t1w, found = on_template
+    finer = ndimage.zoom(t1w, 2, order=1, mode="nearest", grid_mode=True)
+    dseg = load(shipped_weights(0.5)).segment(finer, precision="bfloat16", mirror=False).dseg
+    assert dseg.shape == cerebellum_box(0.5).shape
+    assert dice(dseg[::2, ::2, ::2] > 0, found.dseg > 0) > 0.95
+    assert mean_dice(dseg[::2, ::2, ::2], found.dseg) > 0.8

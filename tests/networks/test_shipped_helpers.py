@@ -31,7 +31,14 @@ def box() -> Volume:
 
 
 def test_they_stay_together_below_30_mb() -> None:
-    assert sum(helper_weights(name).stat().st_size for name in HELPERS) < 30e6
+    paths = {helper_weights(name, None, resolution) for name in HELPERS for resolution in (None, 0.5)}
+    assert len(paths) == len(HELPERS) + 1
+    assert sum(path.stat().st_size for path in paths) < 30e6
+
+
+def test_one_of_the_resolution_goes_before() -> None:
+    for resolution in (1.0, 0.5):
+        assert helper_card(helper_weights("t2synth", None, resolution), "t2synth").resolution_mm == resolution
 
 
 @pytest.mark.parametrize("name", HELPERS)
