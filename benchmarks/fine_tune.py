@@ -43,10 +43,11 @@ def main() -> None:
     parser.add_argument("library", type=Path)
     parser.add_argument("set", type=Path)
     parser.add_argument("trained", type=Path)
+    parser.add_argument("--only", choices=("augmented", "original"))
     parser.add_argument("--processes", type=int, default=2, help="trainings side by side, one thread each")
     options = parser.parse_args()
     ways = (("augmented", options.set), ("original", None))
-    runs = [Run(way, task, augmented) for way, augmented in ways for task in STEPS]
+    runs = [Run(way, task, augmented) for way, augmented in ways if options.only in (None, way) for task in STEPS]
     side_by_side(runs, lambda _: True, partial(done, options.library, options.trained), options.processes)
 
 
