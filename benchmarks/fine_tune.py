@@ -18,11 +18,10 @@ from pathlib import Path
 
 from side_by_side import side_by_side
 from train_folds import ENSEMBLE_PERSON, TEST_HEADS
-from weight_files import copy_weights
+from weight_files import copy_weights, trained
 
 from cerebatch.networks.card import Task
 from cerebatch.training.config import TrainingConfig
-from cerebatch.training.train import train
 
 STEPS: dict[Task, int] = {"lobules": 400, "sides": 160}
 LEARNING_RATE = 5e-4
@@ -51,28 +50,24 @@ def main() -> None:
     side_by_side(runs, lambda _: True, partial(done, options.library, options.trained), options.processes)
 
 
-def done(library: Path, trained: Path, run: Run) -> str:
+def done(library: Path, folder: Path, run: Run) -> str:
     """Do one training, or find that it was done."""
-    target, name = trained / "tuned" / run.way / ENSEMBLE_PERSON, f"dpn-{run.task}"
-    if not (target / f"{name}.safetensors").exists():
-        config = TrainingConfig(
-            library=library,
-            atlases=trained / "atlases",
-            architecture="dpn",
-            task=run.task,
-            steps=STEPS[run.task],
-            start=trained / "folds" / ENSEMBLE_PERSON / f"{name}.safetensors",
-            optimizer="adamax",
-            learning_rate=LEARNING_RATE,
-            hold_out=(ENSEMBLE_PERSON,),
-            hold_out_heads=TEST_HEADS,
-            augmented=run.augmented,
-            validate_every=200,
-        )
-        folder = target / name
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "told.txt").open("a", buffering=1) as told:
-            copy_weights(train(config, folder, lambda line: print(line, file=told)), target)
+    target, name = folder / "tuned" / run.way / ENSEMBLE_PERSON, f"dpn-{run.task}"
+    config = TrainingConfig(
+        library=library,
+        atlases=folder / "atlases",
+        architecture="dpn",
+        task=run.task,
+        steps=STEPS[run.task],
+        start=folder / "folds" / ENSEMBLE_PERSON / f"{name}.safetensors",
+        optimizer="adamax",
+        learning_rate=LEARNING_RATE,
+        hold_out=(ENSEMBLE_PERSON,),
+        hold_out_heads=TEST_HEADS,
+        augmented=run.augmented,
+        validate_every=200,
+    )
+    copy_weights(trained(config, target / name / f"{name}.safetensors"), target)
     return f"{run.way} {name}"
 
 

@@ -21,13 +21,12 @@ from functools import partial
 from pathlib import Path
 
 from side_by_side import side_by_side
-from weight_files import copy_weights
+from weight_files import copy_weights, trained
 
 from cerebatch.library.store import open_library
 from cerebatch.networks.card import Architecture, Task
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
-from cerebatch.training.train import train
 
 PERSONS = ("subject-1", "subject-2", "subject-3", "subject-5")
 HALVES = (("subject-1", "subject-2"), ("subject-3", "subject-5"))
@@ -108,25 +107,19 @@ def _steps(lobules: int, sides: int) -> tuple[tuple[Task, int], tuple[Task, int]
 
 def done(out: Path, library: Path, run: Run) -> str:
     """Run one training, or find that it was done."""
-    folder = out / run.name
-    weights = folder / run.weights
-    if not weights.exists():
-        start = out / run.start / run.weights if run.start else None
-        config = TrainingConfig(
-            library=library,
-            atlases=out / "atlases",
-            architecture=run.architecture,
-            task=run.task,
-            steps=run.steps,
-            start=start,
-            hold_out=run.hold_out,
-            hold_out_heads=run.heads,
-            learning_rate=run.learning_rate,
-            validate_every=200,
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "told.txt").open("a", buffering=1) as told:
-            train(config, folder, lambda line: print(line, file=told))
+    config = TrainingConfig(
+        library=library,
+        atlases=out / "atlases",
+        architecture=run.architecture,
+        task=run.task,
+        steps=run.steps,
+        start=out / run.start / run.weights if run.start else None,
+        hold_out=run.hold_out,
+        hold_out_heads=run.heads,
+        learning_rate=run.learning_rate,
+        validate_every=200,
+    )
+    weights = trained(config, out / run.name / run.weights)
     copy_weights(weights, out / run.folder)  # the pair of a folder lies together
     return run.name
 

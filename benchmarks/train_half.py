@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 from side_by_side import side_by_side
 from train_folds import ENSEMBLE_PERSON, TEST_HEADS
-from weight_files import copy_weights
+from weight_files import copy_weights, trained
 
 from cerebatch.library.store import open_library
 from cerebatch.networks.card import Task
 from cerebatch.space import LabelMap
 from cerebatch.training.config import TrainingConfig
-from cerebatch.training.train import train
 
 STEPS: dict[Task, int] = {"lobules": 120, "sides": 60}
 """A sample of sides is the whole box, more than twice the block that lobules are named in."""
@@ -59,28 +58,24 @@ def main() -> None:
     side_by_side(wanted, lambda _: True, partial(done, options.half, options.trained), options.processes)
 
 
-def done(library: Path, trained: Path, run: Run) -> str:
+def done(library: Path, folder: Path, run: Run) -> str:
     """Do one training, or find that it was done."""
-    target, name = trained / "half" / run.folder, f"dpn-refined-{run.task}"
-    if not (target / f"{name}.safetensors").exists():
-        config = TrainingConfig(
-            library=library,
-            atlases=trained / "half/atlases",
-            architecture="dpn-refined",
-            task=run.task,
-            steps=STEPS[run.task],
-            start=trained / run.folder / f"dpn-{run.task}.safetensors",
-            learning_rate=LEARNING_RATE,
-            hold_out=run.hold_out,
-            hold_out_heads=run.hold_out_heads,
-            validate_every=STEPS[run.task],
-            validation_cases=2,
-            checkpoint_every=5,
-        )
-        folder = target / name
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "told.txt").open("a", buffering=1) as told:
-            copy_weights(train(config, folder, lambda line: print(line, file=told)), target)
+    target, name = folder / "half" / run.folder, f"dpn-refined-{run.task}"
+    config = TrainingConfig(
+        library=library,
+        atlases=folder / "half/atlases",
+        architecture="dpn-refined",
+        task=run.task,
+        steps=STEPS[run.task],
+        start=folder / run.folder / f"dpn-{run.task}.safetensors",
+        learning_rate=LEARNING_RATE,
+        hold_out=run.hold_out,
+        hold_out_heads=run.hold_out_heads,
+        validate_every=STEPS[run.task],
+        validation_cases=2,
+        checkpoint_every=5,
+    )
+    copy_weights(trained(config, target / name / f"{name}.safetensors"), target)
     return f"{run.folder} {name}"
 
 

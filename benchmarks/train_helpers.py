@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side import side_by_side
-from weight_files import copy_weights
+from weight_files import copy_weights, trained
 
 from cerebatch.labelmaps import map_name
 from cerebatch.training.config import NETWORKS
-from cerebatch.training.train import train
 
 FOLDS = 4
 LEARN_SCANS = ("brain01", "brain02", "brain05", "brain09", "brain12")
@@ -95,12 +94,8 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
 
 def done(out: Path, run: Run) -> str:
     """Run one training, or find that it was done."""
-    weights = run.weights(out)
-    if not weights.exists():
-        config = NETWORKS[run.network](network=run.network, start=run.begins(out), **run.settings)
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        with (weights.parent / "told.txt").open("a", buffering=1) as told:
-            train(config, weights.parent, lambda line: print(line, file=told))
+    config = NETWORKS[run.network](network=run.network, start=run.begins(out), **run.settings)
+    weights = trained(config, run.weights(out))
     if run.shipped:
         copy_weights(weights, out / "shipped")
     return run.folder
