@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cerebatch.errors import RegistrationError
 from cerebatch.evaluation.overlap import dice, mean_dice
 from cerebatch.files import read_voxels
 from cerebatch.labelmaps import read_dseg
@@ -56,7 +57,8 @@ def main() -> None:
     scores = found[found["networks"] != "truth"].drop(columns=structures)
     scores.to_csv(options.out / "dice.tsv", sep="\t", index=False, float_format="%.4f")
     ages = pd.cut(scores["age"], GROUPS, right=False)
-    print(f"{len(people)} people; mean Dice over 24 structures, and of the whole cerebellum, by age")
+    done = found["participant_id"].nunique()
+    print(f"{done} of {len(people)} people; mean Dice over 24 structures, and of the whole cerebellum, by age")
     print(
         scores.pivot_table(index=ages, columns="networks", values=["dice", "whole"], observed=True, margins=True)
         .round(3)
@@ -72,7 +74,11 @@ def one_person(cohort: Path, work: Path, folders: dict[str, Path], subject: str)
     if not (place / "prepared.json").exists():
         place.mkdir(parents=True, exist_ok=True)
         t2w = t2w_path if t2w_path.exists() else None
-        prepare(anat / f"{subject}_T1w.nii.gz", place, t2w=t2w, resolution=RESOLUTION)
+        try:
+            prepare(anat / f"{subject}_T1w.nii.gz", place, t2w=t2w, resolution=RESOLUTION)
+        except RegistrationError as error:
+            print(f"left out: {subject}: {error}", flush=True)
+            return []
     affine = Prepared.read(place).affine
     voxel_cm3 = RESOLUTION**3 / float(np.linalg.det(affine[:3, :3])) / 1000
     derivative = cohort / "derivatives/simulated-truth" / subject / "anat"
