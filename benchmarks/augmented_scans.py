@@ -1,7 +1,7 @@
 """Labelled cases bent onto real scans: do they look like them?
 
     python benchmarks/augment.py rate LIB.zarr RUN_DIR SET.zarr
-    python benchmarks/augmented_scans.py SET.zarr RUN_DIR [--freesurfer sub-X=DSEG.nii.gz] [--picture FILE.png]
+    python benchmarks/augmented_scans.py SET.zarr RUN_DIR [--freesurfer SUB=DSEG] [--library LIB.zarr --picture PNG]
 
 RUN_DIR is the output of `cerebatch run` on the scans, at the resolution of the set. Printed are the checks of each
 case. The picture has a row a scan: the target, the library case as it was, the bent case, and the bent case's outline
@@ -31,8 +31,8 @@ from cerebatch.space import TEMPLATE_SPACE, Affine, inverse, resample_labels
 SHOWN = (
     "similarity_before", "similarity_after", "jacobian_min", "jacobian_p01", "jacobian_p99", "folded_share",
 )  # fmt: skip
-SLICES = (("sagittal", 0, 0.45), ("coronal", 1, 0.45), ("axial", 2, 0.45))
-"""Plane, axis and place along the axis as a share of the box."""
+SLICE_AT = 0.45
+"""Of the box along each axis."""
 
 
 def main() -> None:
@@ -81,9 +81,9 @@ def draw(store: AugmentedSet, run: Path, library_path: Path, path: Path) -> None
         for place, (what, image) in enumerate(
             (("target", target), ("case", before), ("bent", after), ("outline", target))
         ):
-            for column, (_, axis, share) in enumerate(SLICES):
-                at = int(share * image.shape[axis])
-                one = row[3 * place + column]
+            for axis in range(3):
+                at = int(SLICE_AT * image.shape[axis])
+                one = row[3 * place + axis]
                 one.imshow(image.take(at, axis).T, cmap="gray", vmin=0, vmax=330, origin="lower")
                 if what == "outline":
                     one.contour((labels > 0).take(at, axis).T, [0.5], colors="red", linewidths=0.6)
