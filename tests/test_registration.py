@@ -3,13 +3,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import nibabel as nib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from cerebatch import template
 from cerebatch.errors import RegistrationError
 from cerebatch.phantom import Phantom, person
 from cerebatch.registration import register_to_template
-from cerebatch.space import Affine, Grid, apply
+from cerebatch.space import Affine, Grid, apply, resample
 
 CEREBELLUM_MM = np.stack(
     np.meshgrid(np.arange(-45.0, 46.0, 15.0), np.arange(-85.0, -39.0, 15.0), np.arange(-55.0, -9.0, 15.0)), axis=-1
@@ -41,6 +44,29 @@ def test_a_skull_makes_no_difference(whole: Phantom) -> None:
     without = register_to_template(stripped.t1w, stripped.grid, seed=1).mni_from_native
     assert np.linalg.det(with_skull) / np.linalg.det(without) == pytest.approx(1.0, abs=0.03)
     assert distance_mm(with_skull, without) < 1.5
+
+
+def inside_the_head(phantom: Phantom) -> NDArray[np.bool_]:
+    """Voxels of a phantom's scan that lie within 8 mm of its brain."""
+    mask, (_, grid) = template.brain_mask_within(4, 8.0).astype(np.float32), template.t1w(4)
+    return resample(mask, grid, phantom.grid, phantom.mni_from_native, order=1) > 0.5
+
+
+@pytest.mark.slow
+def test_a_head_whose_skin_is_far_brighter_than_its_brain_is_found(whole: Phantom) -> None:
+    image = np.where(inside_the_head(whole), whole.t1w, 5 * whole.t1w).astype(np.float32)
+    found = register_to_template(image, whole.grid, seed=1)
+    assert distance_mm(found.mni_from_native, whole.mni_from_native) < 3.0
+
+
+@pytest.mark.slow
+def test_a_head_below_a_neck_that_was_folded_over_is_found(whole: Phantom) -> None:
+    upright = nib.as_closest_canonical(nib.Nifti1Image(whole.t1w, whole.grid.affine))
+    above = np.zeros((*upright.shape[:2], 44), np.float32)
+    above[20:-20, 20:-20, -8:] = whole.t1w.max() / 2
+    image = np.concatenate([upright.get_fdata(dtype=np.float32), above], axis=2)
+    found = register_to_template(image, Grid(image.shape, upright.affine), seed=1)
+    assert distance_mm(found.mni_from_native, whole.mni_from_native) < 3.0
 
 
 def test_a_scan_upside_down_by_its_header_is_refused(whole: Phantom) -> None:
