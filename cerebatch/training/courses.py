@@ -77,8 +77,9 @@ def course_of(config: LoopConfig, tell: Tell) -> Course:
 def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
     library = _library(config.library, config.hold_out, config.hold_out_heads)
     atlases = TrainingAtlases(library, config.atlases)
-    for name in atlases.make(config.threads):
-        tell(f"atlas of {name}")
+    if len(config.hold_out) <= 1:  # with more there is no atlas without them all
+        for name in atlases.make(config.threads):
+            tell(f"atlas of {name}")
     augmented = None if config.augmented is None else _augmented(config.augmented, library)
     samples = Samples(
         library,
