@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cerebatch.labels import LABELS, STRUCTURES
 from cerebatch.networks import inputs
+from cerebatch.networks.blocks import padded
 
 CODES = np.array([0, *(label.index for label in LABELS)], dtype=np.uint8)
 
@@ -69,6 +71,13 @@ def test_the_crop_of_a_mirrored_mask_is_mirrored() -> None:
 
 def test_an_empty_mask_gives_the_whole_box() -> None:
     assert inputs.crop_around(np.zeros((16, 8, 8), dtype=bool)) == (slice(0, 16), slice(0, 8), slice(0, 8))
+
+
+def test_the_coarsest_level_of_a_tiny_image_keeps_three_voxels() -> None:
+    image = torch.rand(1, 3, 10, 24, 30)
+    larger, crop = padded(image, 8)
+    assert larger.shape[2:] == (24, 24, 32)
+    assert torch.equal(larger[crop], image)
 
 
 @pytest.mark.parametrize("resolution", [1.0, 0.5])

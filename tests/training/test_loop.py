@@ -146,6 +146,13 @@ def test_weights_of_an_earlier_training_are_a_start(library: Library, atlases: T
         assert torch.equal(second.network.state_dict()[name], value)
 
 
+def test_atlases_that_no_network_may_read_are_not_made(library: Library, tmp_path: Path) -> None:
+    none = TrainingAtlases(library, tmp_path / "none")
+    settings = config(library, none, steps=1, hold_out=("person-2", "person-3"))
+    train(settings, tmp_path / "trained", lambda line: None)
+    assert not none.folder.exists()
+
+
 def test_a_folder_of_another_training_is_refused(library: Library, atlases: TrainingAtlases, tmp_path: Path) -> None:
     train(config(library, atlases, steps=2), tmp_path, lambda line: None)
     assert (tmp_path / CHECKPOINT).exists()
