@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -132,20 +133,27 @@ def scans(options: argparse.Namespace) -> None:
     judged = {name: read_result(name, folder).rating for name, folder in found.folders.items()}
     rows = []
     for fault, pairs in planned.items():
-        wanted, caught, worse = SCAN_FAULTS[fault][1], 0, 0
+        wanted, caught, worse, refused = SCAN_FAULTS[fault][1], 0, 0, 0
         for name, before in pairs:
             rating, sound = judged.get(f"sub-{name}"), judged[f"sub-{before}"]
             if rating is None:  # refused by the run itself, with a reason
-                caught, worse = caught + 1, worse + 1
+                caught, worse, refused = caught + 1, worse + 1, refused + 1
                 continue
-            new = {flag["Flag"] for flag in rating["Flags"] if flag["Severity"] != "note"} - {
-                flag["Flag"] for flag in sound["Flags"]
-            }
-            caught += bool(new & set(wanted))
+            caught += bool((warnings(rating) - {flag["Flag"] for flag in sound["Flags"]}) & set(wanted))
             worse += rating["Rating"] > sound["Rating"]
-        rows.append(told(fault, len(pairs), caught, worse, wanted))
-    rows.append(no_fault([judged[f"sub-sound{k:02d}"]["Rating"] for k in range(len(sources))]))
+        rows.append(told(fault, len(pairs), caught, worse, wanted) | {"refused": refused})
+    undamaged = [judged[f"sub-sound{k:02d}"] for k in range(len(sources))]
+    rows.append(no_fault([rating["Rating"] for rating in undamaged]))
+    # A phantom has not the proportions of a person, which is told of it in every case, damaged or not.
+    listed = {flag for _, wanted in SCAN_FAULTS.values() for flag in wanted}
+    alarms = sum(bool(warnings(rating) & listed) for rating in undamaged)
+    rows.append(told("none (false alarms of the flags above)", len(undamaged), alarms, alarms, ()) | {"missed": 0})
     finish(rows, options.out)
+
+
+def warnings(rating: dict[str, Any]) -> set[str]:
+    """Names of the flags of a stored rating that are more than notes."""
+    return {flag["Flag"] for flag in rating["Flags"] if flag["Severity"] != "note"}
 
 
 def materials(folder: Path, datasets: list[Path]) -> list[Material]:
