@@ -25,7 +25,7 @@ from cerebatch.training.config import TrainingConfig
 
 HOLD_OUT = ("subject-3", "subject-5")
 FIRST: dict[Task, int] = {"lobules": 1000, "sides": 400}
-MORE: dict[Task, int] = {"lobules": 300, "sides": 160}
+MORE: dict[Task, int] = {"lobules": 400, "sides": 200}
 """Steps before, and of each way to go on."""
 
 
