@@ -1,4 +1,4 @@
-"""What augmentation costs: cases an hour, greedy beside ANTs, random patches from the store.
+"""What augmentation costs: cases an hour, greedy beside ANTs and the network, random patches from the store.
 
     python benchmarks/augment.py rate LIBRARY TARGETS OUT.zarr      cases an hour with the profile `local`
     python benchmarks/augment.py ants LIBRARY [--pairs 3]           greedy beside SyNOnly from the same start
@@ -6,7 +6,8 @@
 
 `ants` bends one library case onto another of another person in another head, so that the true labels of the target are
 known. Both start where the library put the cases (no affine), see the same region, and carry the labels by the same
-vote; a third column has greedy as `augment` uses it, its affine first.
+vote; another column has greedy as `augment` uses it, its affine first. The registration network that cerebatch brings
+has learnt from these people.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ import numpy as np
 
 from cerebatch import ants_bridge
 from cerebatch.augment.make import jobs_of, make, relay_folder
+from cerebatch.augment.registration import Registration, schedule
 from cerebatch.augment.store import open_augmented
 from cerebatch.augment.targets import find_targets
-from cerebatch.augment.warp import schedule
 from cerebatch.batch.profile import load_profile
 from cerebatch.evaluation.overlap import mean_dice
 from cerebatch.files import write_image
 from cerebatch.greedy_bridge import GreedySchedule
 from cerebatch.library.similar import LeaveOut
 from cerebatch.library.store import Library, open_library
-from cerebatch.library.subject_atlas import by_greedy, compared_region, register_cases
+from cerebatch.library.subject_atlas import REGISTERED_MM, by_greedy, compared_region, register_cases
+from cerebatch.networks.helpers import helper_weights
 from cerebatch.space import Field, LabelMap, Volume, warp_labels
 
 
@@ -63,6 +65,7 @@ def ants_beside(options: argparse.Namespace) -> None:
     rng = np.random.default_rng(options.seed)
     print(
         "target\tcase\tbefore\tgreedy\tseconds\tgreedy, affine first\tseconds\tSyNOnly CC\tseconds\tSyNOnly MI\tseconds"
+        "\tnetwork\tseconds"
     )
     for _ in range(options.pairs):
         target = int(rng.integers(len(library.names)))
@@ -76,6 +79,9 @@ def ants_beside(options: argparse.Namespace) -> None:
             partial(syn_only, fixed, moving, library, "CC"),
             partial(syn_only, fixed, moving, library, "mattes"),
         ]
+        if library.resolution <= REGISTERED_MM:
+            network = Registration(library.resolution, helper_weights("registration"))
+            ways.append(partial(network.field, fixed, moving, compared_region(library), seed=1))
         for way in ways:
             began = time.process_time()
             field = way()

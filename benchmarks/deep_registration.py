@@ -32,8 +32,7 @@ from cerebatch.library.subject_atlas import (
     fuse_cases,
     register_cases,
 )
-from cerebatch.networks.helpers import helper_card, load_helper
-from cerebatch.networks.registration import by_network
+from cerebatch.networks.helpers import register_by
 from cerebatch.space import jacobian
 from cerebatch.training.degrade import degraded
 
@@ -67,7 +66,7 @@ def of_strangers(trained: Path, person: str) -> Register:
     """The network of the half without a person."""
     half = next(half for half in HALVES if person not in half)
     path = trained / f"registration/{'-'.join(name.removeprefix('subject-') for name in half)}/registration.safetensors"
-    return by_network(load_helper(path, "registration"), helper_card(path, "registration").resolution_mm)
+    return register_by(path)
 
 
 def scores(library: Library, index: int, register: Register, threads: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cerebatch.cli_words import SOME_FAILED, say
+from cerebatch.cli_words import SOME_FAILED, Registrar, helper_weights_if, say
 from cerebatch.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ def make(
         list[str] | None,
         typer.Option(help="A person or head of the library whose cases are not bent; may be given again."),
     ] = None,
+    registration: Annotated[Registrar, typer.Option(help="What brings a case to a target.")] = Registrar.greedy,
+    helpers: Annotated[
+        Path | None, typer.Option(help="Folder with weights of the registration network. [default: those of cerebatch]")
+    ] = None,
     retry_failed: _Retry = False,
 ) -> None:
     """Bend for each target the most similar labelled case onto it (the command that `augment` means by itself)."""
@@ -97,6 +101,7 @@ def make(
     jobs = jobs_of(
         cases, found, out.resolve(), seed=seed, work=work.resolve() if work else None, keep_work=keep_work,
         keep_set_aside=keep_set_aside, hold_out=hold_out or (),
+        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
     )  # fmt: skip
     with progress(len(jobs), list(jobs[0].needs()), console) as tell:
         left_out = {problem.name: problem.reason for problem in found.problems}

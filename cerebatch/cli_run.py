@@ -12,14 +12,13 @@ import typer
 from rich.console import Console
 
 from cerebatch.cli_pages import CsvLayout, merge_cohort, write_case_pages
-from cerebatch.cli_words import SOME_FAILED, Resolution, say
+from cerebatch.cli_words import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
 from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import CaseJob
     from cerebatch.batch.relay import Outcome
     from cerebatch.bids import Cohort
-    from cerebatch.networks.card import Helper
     from cerebatch.settings import Method
 
 
@@ -42,13 +41,6 @@ class Segmenter(StrEnum):
 
     networks = "networks"
     atlas = "atlas"
-
-
-class Registrar(StrEnum):
-    """What registers library cases."""
-
-    greedy = "greedy"
-    network = "network"
 
 
 class Cavity(StrEnum):
@@ -160,10 +152,10 @@ def run(
         weights=weights.resolve() if weights else None,
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
-        registration=_helper("registration", registration is Registrar.network, helpers),
-        icv=_helper("icv", icv is Cavity.network, helpers),
-        superres=_helper("superres", super_resolution, helpers, float(resolution.value)),
-        t2_synthesis=_helper("t2synth", synthesise_t2w, helpers, float(resolution.value)),
+        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
+        icv=helper_weights_if("icv", icv is Cavity.network, helpers),
+        superres=helper_weights_if("superres", super_resolution, helpers, float(resolution.value)),
+        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, helpers, float(resolution.value)),
         precision="float32" if precision is Precision.single else "bfloat16",
         probseg=probseg,
         seed=seed,
@@ -249,17 +241,6 @@ def _checked_weights(weights: Path | None, resolution: float) -> Path:
             do=f"Run with --resolution {found}, or with --method atlas.",
         )
     return folder
-
-
-def _helper(name: Helper, asked: bool, folder: Path | None, resolution: float | None = None) -> Path | None:
-    """Weights of a helper network that was asked for, checked before any case needs them."""
-    if not asked:
-        return None
-    from cerebatch.networks.helpers import helper_card, helper_weights
-
-    path = helper_weights(name, folder, resolution).resolve()
-    helper_card(path, name, resolution)
-    return path
 
 
 def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:

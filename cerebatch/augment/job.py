@@ -15,8 +15,9 @@ from typing import Any
 from cerebatch.augment.choose import most_similar_case, open_shelf
 from cerebatch.augment.layout import DONE, SET_ASIDE
 from cerebatch.augment.quality import Checks, check, reasons
+from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Target, read_prepared
-from cerebatch.augment.warp import TOOL, bend, register, schedule, tool_version
+from cerebatch.augment.warp import bend
 from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.records import FileStamp, read_record
@@ -47,8 +48,8 @@ class AugmentJob(Job):
     library : Path
     digest : str
         Of the library.
-    resolution : float
-        Of the library, voxel edge in millimetres.
+    registration : Registration
+        At the resolution of the library.
     seed : int
     keep_set_aside : bool
         Whether the voxels of a case that is set aside are stored.
@@ -61,7 +62,7 @@ class AugmentJob(Job):
     index: int = field(kw_only=True)
     library: Path = field(kw_only=True)
     digest: str = field(kw_only=True)
-    resolution: float = field(kw_only=True)
+    registration: Registration = field(kw_only=True)
     seed: int = field(kw_only=True)
     keep_set_aside: bool = field(kw_only=True, default=False)
     hold_out: tuple[str, ...] = field(kw_only=True, default=())
@@ -73,7 +74,7 @@ class AugmentJob(Job):
 
     def needs(self) -> dict[str, Needs]:
         """What each stage needs; greedy and ANTs run on one thread, one case a core."""
-        fine = self.resolution < 1
+        fine = self.registration.resolution < 1
         needs = {"augment": Needs("cpu", 1, _AUGMENT_GB[fine])}
         return needs if self.target.case is None else {"prepare": Needs("cpu", 1, _PREPARE_GB[fine])} | needs
 
@@ -100,7 +101,7 @@ class AugmentJob(Job):
         """The stage of `run` itself, on the T1w alone: the same key for the same scan."""
         from cerebatch.stages import prepare
 
-        target, resolution, seed = self.target.t1w, self.resolution, self.seed
+        target, resolution, seed = self.target.t1w, self.registration.resolution, self.seed
         return Stage(
             "prepare", prepare.VERSION, {"T1w": _stamp(self, "prepare", "T1w", target)},
             {"resolution": resolution, "seed": seed}, self.scratch / "prepare",
@@ -109,6 +110,8 @@ class AugmentJob(Job):
 
     def _augment(self, t1w: Path, inputs: dict[str, FileStamp | str], settings: dict[str, Any]) -> Stage:
         inputs = inputs | {"library": self.digest}
+        if self.registration.weights is not None:
+            inputs |= {"registration": self.registration.told()["tool_version"]}
         return Stage(
             "augment", VERSION, inputs, settings, self.told.parent, lambda folder: augment(self, t1w, folder)
         )  # fmt: skip
@@ -133,22 +136,22 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
     ------
     ScanError
         The prepared T1w cannot be used.
-    LibraryError
-        Library or set cannot be used.
+    LibraryError, WeightsError
+        Library, set or weights cannot be used.
     StageError
         Greedy failed.
     """
     log = StepLog()
     with log.step("open"):
         shelf = open_shelf(job.library, job.digest)
-        target = read_prepared(t1w, job.resolution)
+        target = read_prepared(t1w, job.registration.resolution)
     library = shelf.library
     with log.step("choose"):
         choice = most_similar_case(target, shelf, LeaveOut(job.hold_out, job.hold_out))
     with log.step("read"):
         case, labels = library.image(choice.index, "T1w"), library.dseg(choice.index)
     with log.step("register"):
-        displacement = register(target, case, shelf.region, job.resolution, job.seed)
+        displacement = job.registration.field(target, case, shelf.region, job.seed)
     with log.step("bend"):
         bent = bend(library, choice.index, displacement)
     with log.step("check"):
@@ -164,8 +167,7 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
             "head": library.heads[choice.index], "mirrored": library.mirrored[choice.index],
             "rendered": library.rendered[choice.index],
             "target": job.target.t1w.name, "target_person": job.target.person, "distance": choice.distance,
-            "seed": job.seed, "tool": TOOL, "tool_version": tool_version(),
-            "command": " ; ".join(schedule(job.resolution).commands()), "sha256": sha256, **_as_told(checks),
+            "seed": job.seed, **job.registration.told(), "sha256": sha256, **_as_told(checks),
         }  # fmt: skip
         (folder / TOLD).write_text(json.dumps(told, indent=1) + "\n")
     return log.steps

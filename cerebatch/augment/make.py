@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cerebatch.augment.job import AugmentJob, gather
+from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Targets
-from cerebatch.augment.warp import TOOL, schedule, tool_version
 from cerebatch.augment.writing import create, finish
 from cerebatch.batch.events import Tell
 from cerebatch.batch.profile import Profile
@@ -56,6 +56,7 @@ def jobs_of(
     keep_work: bool = False,
     keep_set_aside: bool = False,
     hold_out: Sequence[str] = (),
+    registration: Path | None = None,
 ) -> list[AugmentJob]:
     """One job a target, in the order of the set.
 
@@ -71,9 +72,13 @@ def jobs_of(
     keep_work, keep_set_aside : bool
     hold_out : sequence of str
         People and heads of the library whose cases are not bent, such as those that networks are tested on.
+    registration : Path, optional
+        Weights of the registration network; without them greedy registers.
 
     Raises
     ------
+    WeightsError
+        The weights cannot register at the library's resolution.
     SettingsError
         A name that is no person and no head of the library.
     """
@@ -83,11 +88,13 @@ def jobs_of(
             f"hold out {', '.join(strangers)}: expected people or heads of {library.path}, which has "
             f"{', '.join(sorted(known))}. Give some of these."
         )
+    tool = Registration(library.resolution, registration)
+    tool.require()
     out = relay_folder(store)
     return [
         AugmentJob(
             target.name, out, work or out / "work", keep_work, target=target, store=store, index=index,
-            library=library.path.resolve(), digest=library.digest, resolution=library.resolution, seed=seed,
+            library=library.path.resolve(), digest=library.digest, registration=tool, seed=seed,
             keep_set_aside=keep_set_aside, hold_out=tuple(sorted(hold_out)),
         )
         for index, target in enumerate(targets.found)
@@ -137,16 +144,14 @@ def make(
     create(
         first.store,
         [job.name for job in jobs],
-        first.resolution,
+        library.resolution,
         library=library.path.name,
         library_digest=library.digest,
         licence=str(open_store(library.path).attrs["licence"]),
         seed=first.seed,
         keep_set_aside=first.keep_set_aside,
         hold_out=list(first.hold_out),
-        tool=TOOL,
-        tool_version=tool_version(),
-        command=" ; ".join(schedule(first.resolution).commands()),
+        **first.registration.told(),
     )
     outcomes = tuple(
         run_jobs(

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.greedy_bridge import GreedySchedule
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
-from cerebatch.library.subject_atlas import by_greedy, register_cases
 from cerebatch.space import Field, LabelMap, Volume, warp_labels
-
-TOOL = "greedy"
-
-_SCHEDULE = GreedySchedule(
-    "NCC", iterations=(100, 50, 10), smoothing_mm=None, radius=2, affine_iterations=(100, 50, 10)
-)
-"""As greedy's authors recommend (Yushkevich et al. 2016, and the tutorial of greedy): 12 parameters, then the
-deformation, NCC in cubes of 5 voxels weighted by the mask, 100x50x10 steps, their smoothing."""
-
-_TRIAL = replace(_SCHEDULE, iterations=(100,), affine_iterations=(100,))
-"""Voxels of 4 mm are the coarsest of the three levels already; on coarser ones the affine lost 7 of 12 scans."""
-
-
-def schedule(resolution: float) -> GreedySchedule:
-    """How cases are registered at a resolution in millimetres."""
-    return _TRIAL if resolution > 1 else _SCHEDULE
 
 
 @dataclass(frozen=True)
@@ -52,38 +33,6 @@ class Bent:
     lobules: LabelMap
 
 
-def register(target: Volume, case: Volume, region: NDArray[np.bool_], resolution: float, seed: int) -> Field:
-    """Displacement that brings a case onto a target; the one place that a registration network would take over.
-
-    Parameters
-    ----------
-    target, case : (X, Y, Z) float32
-        T1w images in the box.
-    region : (X, Y, Z) bool
-        Where they are compared.
-    resolution : float
-        Voxel edge in millimetres. Registered is on 1 mm, or on the grid itself where that is coarser.
-    seed : int
-
-    Returns
-    -------
-    field : (X, Y, Z, 3) float32
-        In voxels: what lies at ``index + field[index]`` in the case comes to ``index``.
-
-    Raises
-    ------
-    StageError
-        Greedy failed.
-    """
-    (field,) = register_cases(target, [case], region, resolution, register=by_greedy(schedule(resolution), seed))
-    return _on_grid(field, target.shape)
-
-
-def tool_version() -> str:
-    """Version of the registration tool."""
-    return version("picsl-greedy")
-
-
 def bend(library: Library, index: int, field: Field) -> Bent:
     """Carry a case of the library along a displacement.
 
@@ -96,7 +45,7 @@ def bend(library: Library, index: int, field: Field) -> Bent:
     index : int
         Of the case.
     field : (X, Y, Z, 3) float32
-        As `register` gives it.
+        As `registration.Registration` gives it.
     """
     points = np.moveaxis(field, -1, 0) + np.indices(field.shape[:3], dtype=np.float32)
     images = [library.image(index, contrast) for contrast in CONTRASTS]
@@ -107,15 +56,6 @@ def bend(library: Library, index: int, field: Field) -> Bent:
         dseg=warp_labels(library.dseg(index), field),
         lobules=warp_labels(library.lobules(index), field),
     )
-
-
-def _on_grid(field: Field, shape: tuple[int, ...]) -> Field:
-    """A field on the grid of the images; both grids share their outer faces."""
-    factor = shape[0] // field.shape[0]
-    if factor == 1:
-        return field
-    fine: Field = ndimage.zoom(field, (factor, factor, factor, 1), order=1, mode="nearest", grid_mode=True)
-    return fine
 
 
 def _sampled(image: Volume, points: NDArray[np.float32], order: int) -> Volume:

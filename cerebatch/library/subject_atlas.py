@@ -26,7 +26,10 @@ DISTANCE_WEIGHT = 0.5
 """d of equation 2."""
 
 REGISTRATION = GreedySchedule("NCC", iterations=(40, 30, 10), smoothing_mm=(2.0, 0.5), radius=2)
-_REGISTRATION_MM = 1.0
+
+REGISTERED_MM = 1.0
+"""Edge of the voxels that cases are registered on, where those of the grid are smaller."""
+
 _REGISTRATION_CEILING = 300.0
 """Just above white matter: fat and vessels must not steer."""
 
@@ -235,7 +238,7 @@ def seen_by_registration(image: Volume, resolution: float) -> Volume:
 
 
 def _factor(resolution: float) -> int:
-    return max(1, round(_REGISTRATION_MM / resolution))
+    return max(1, round(REGISTERED_MM / resolution))
 
 
 def _reduced(image: Volume, factor: int) -> Volume:

@@ -13,6 +13,8 @@ from cerebatch.networks.folder import shipped_folder
 if TYPE_CHECKING:
     from torch import nn
 
+    from cerebatch.library.subject_atlas import Register
+
 
 def helper_weights(name: Helper, folder: Path | None = None, resolution: float | None = None) -> Path:
     """Weights of a helper network: in a folder of the user's, or those that cerebatch brings.
@@ -91,3 +93,21 @@ def load_helper(path: Path, name: Helper) -> nn.Module:
         "t2synth": t2synth.network,
     }[name]()
     return with_weights(made, path, helper_card(path, name)).to(named_device("auto"))
+
+
+def register_by(weights: Path) -> Register:
+    """The registration network in greedy's place, read once in a process.
+
+    Parameters
+    ----------
+    weights : Path
+
+    Raises
+    ------
+    WeightsError
+        They cannot be used.
+    """
+    from cerebatch.networks.registration import by_network
+
+    card = helper_card(weights, "registration")
+    return by_network(load_helper(weights, "registration"), card.resolution_mm)

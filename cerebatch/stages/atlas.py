@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cerebatch.files import read_voxels, write_image, write_json
 from cerebatch.library.store import open_library
-from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, Register, make_atlas
+from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
+from cerebatch.networks.helpers import register_by
 from cerebatch.steps import Step, StepLog
 
 VERSION = 2
@@ -44,7 +45,7 @@ def atlas(
     with log.step("open"):
         cases = open_library(library)
         t1w = read_voxels(prepared / "T1w.nii.gz")
-    register = None if registration is None else _network(registration)
+    register = None if registration is None else register_by(registration)
     made = make_atlas(t1w, cases, threads=threads, log=log, register=register)
     with log.step("write"):
         write_image(folder / "dseg.nii.gz", made.dseg, cases.grid, "MNI")
@@ -52,11 +53,3 @@ def atlas(
         write_image(folder / "lobules.nii.gz", made.lobules, cases.grid, "MNI")
         write_json(folder / "atlas.json", {"Cases": made.cases, "N": CASES, "D": DISTANCE_WEIGHT})
     return log.steps
-
-
-def _network(weights: Path) -> Register:
-    from cerebatch.networks.helpers import helper_card, load_helper  # torch takes seconds
-    from cerebatch.networks.registration import by_network
-
-    card = helper_card(weights, "registration")
-    return by_network(load_helper(weights, "registration"), card.resolution_mm)

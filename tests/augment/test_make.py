@@ -14,20 +14,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
+from torch import nn
 
 from cerebatch.augment import writing
 from cerebatch.augment.layout import DONE, FAILED, SET_ASIDE, names_of
 from cerebatch.augment.make import jobs_of, make, relay_folder
+from cerebatch.augment.registration import Registration
 from cerebatch.augment.store import AugmentedSet, open_augmented
-from cerebatch.augment.targets import find_targets
+from cerebatch.augment.targets import find_targets, read_prepared
 from cerebatch.augment.verify import verify
 from cerebatch.augment.warp import Bent
 from cerebatch.batch.events import Event
 from cerebatch.batch.profile import load_profile
 from cerebatch.errors import DatasetError, LibraryError, SettingsError
 from cerebatch.library.store import Library
-from cerebatch.space import cerebellum_box
+from cerebatch.library.subject_atlas import compared_region
+from cerebatch.networks.card import HelperCard, read_card
+from cerebatch.networks.registration import RegistrationNetwork
+from cerebatch.networks.weights import write_weights
+from cerebatch.space import cerebellum_box, warp_labels
 
 NAMES = ("sub-01", "sub-02_ses-1", "sub-02_ses-2", "sub-05")
 
@@ -215,3 +222,41 @@ def test_a_bids_dataset_is_prepared_first(small_library: Library, phantoms: Path
     assert result.returncode == 0, result.stdout + result.stderr
     assert "prepare finished" in result.stdout
     assert verify(tmp_path / "SET.zarr") == []
+
+
+def test_the_registration_network_in_greedys_place(
+    small_library: Library, targets: Path, made_set: AugmentedSet, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = RegistrationNetwork()
+    nn.init.normal_(network.unet.out.weight, std=0.05)  # else it moves nothing that one could see
+    card = HelperCard(network="registration", channels=("T1w",), resolution_mm=4.0, parameters=1, training={})
+    weights = write_weights(tmp_path, network, card)
+    path = tmp_path / "SET.zarr"
+    by_network = ("--profile", "serial", "--registration", "network", "--helpers", tmp_path)
+    result = cerebatch("augment", small_library.path, targets, path, *by_network, "--keep-set-aside")
+    assert result.returncode == 0, result.stdout + result.stderr
+    store = open_augmented(path)
+    digest = read_card(weights, HelperCard).sha256
+    assert set(store.columns["tool"]) == {"registration network"}
+    assert set(store.columns["tool_version"]) == {digest}
+    assert verify(path) == []
+    k = 0
+    source = small_library.names.index(store.columns["source"][k])
+    target = read_prepared(find_targets(targets, 4.0).found[k].t1w, 4.0)
+    field = Registration(4.0, weights).field(
+        target, small_library.image(source, "T1w"), compared_region(small_library), seed=1
+    )
+    assert float(np.abs(field).max()) > 0.5
+    np.testing.assert_array_equal(store.dseg(k), warp_labels(small_library.dseg(source), field))
+    with pytest.raises(LibraryError, match="tool registration network instead of greedy"):
+        make_set(small_library, targets, path)
+
+
+def test_a_registration_network_of_another_resolution_is_refused_before_any_case(
+    small_library: Library, targets: Path, tmp_path: Path
+) -> None:
+    result = cerebatch("augment", small_library.path, targets, tmp_path / "SET.zarr", "--registration", "network")
+    assert result.returncode == 2
+    assert "expected weights of registration at 4 mm" in result.stderr
+    assert not (tmp_path / "SET.zarr").exists()

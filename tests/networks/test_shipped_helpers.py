@@ -12,10 +12,9 @@ from scipy.ndimage import map_coordinates
 
 from cerebatch import template
 from cerebatch.networks.card import Helper
-from cerebatch.networks.helpers import helper_card, helper_weights, load_helper
+from cerebatch.networks.helpers import helper_card, helper_weights, load_helper, register_by
 from cerebatch.networks.inputs import brain_region
 from cerebatch.networks.intracranial import ERROR_SD, measured_icv_cm3
-from cerebatch.networks.registration import by_network
 from cerebatch.networks.superres import coarse, interpolated, refined
 from cerebatch.networks.t2synth import synthesised_t2w
 from cerebatch.space import Volume, cerebellum_box, resample
@@ -74,8 +73,7 @@ def test_fluid_is_brighter_than_white_matter_in_a_made_up_t2w(box: Volume) -> No
 
 
 def test_a_moved_brain_is_brought_back_some_of_the_way(box: Volume) -> None:
-    path = helper_weights("registration")
-    register = by_network(load_helper(path, "registration"), helper_card(path, "registration").resolution_mm)
+    register = register_by(helper_weights("registration"))
     places = np.indices(box.shape, dtype=np.float32)
     bulge = np.exp(-np.square((places.T - np.array(box.shape) / 2) / 25).sum(axis=-1)).T
     moved = sampled(box, places + 4 * np.array([0, 1, 1]).reshape(3, 1, 1, 1) * bulge)
