@@ -64,15 +64,20 @@ def main() -> None:
     scores = found[found["networks"] != "truth"].drop(columns=VOLUMES)
     write_table(scores, options.out / "scores.tsv")
     print(f"{found['participant_id'].nunique()} of {len(people)} people")
+    print_scores(scores, list(folders))
+
+
+def print_scores(scores: pd.DataFrame, names: list[str]) -> None:
+    """Means by age, or by scan where no ages are told, and by structure."""
+    ages = pd.cut(scores["age"], GROUPS, right=False).astype(str) if "age" in scores else scores["participant_id"]
+    values = ["dice", "whole", "error_percent", "whole_error_percent"]
+    means = scores.assign(group=ages).pivot_table(index="group", columns="networks", values=values, margins=True)
     print(
         "mean Dice over 24 structures, Dice of the whole cerebellum, mean error of the 24 volumes and of the whole, %"
     )
-    ages = pd.cut(scores["age"], GROUPS, right=False) if "age" in scores else scores["participant_id"]
-    values = ["dice", "whole", "error_percent", "whole_error_percent"]
-    by_age = scores.pivot_table(index=ages, columns="networks", values=values, observed=True, margins=True)[values]
-    print(by_age.round(3).to_string())
+    print(means[values].round(3).to_string())
     print("\nDice by structure, and p of the difference from the first")
-    print(by_structure(scores, list(folders)).round(4).to_string())
+    print(by_structure(scores, names).round(4).to_string())
 
 
 def people_of(dataset: Path) -> pd.DataFrame:
