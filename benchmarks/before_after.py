@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -37,8 +38,9 @@ from cerebatch.space import LabelMap, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared, prepare
 
 RESOLUTION = 1.0
-GROUPS = [0, 6, 12, 18, 40, 65, 120]
-"""Ages in years between which means are taken."""
+AGES = [0, 6, 12, 18, 40, 65, 120]
+GROUPS = [f"{low:2} to {high} years" for low, high in pairwise(AGES)]
+"""Ages between which means are taken."""
 
 STRUCTURES = [label.name for label in LABELS]
 VOLUMES = [f"{name}_cm3" for name in STRUCTURES]
@@ -65,13 +67,16 @@ def main() -> None:
     write_table(scores, options.out / "scores.tsv")
     print(f"{found['participant_id'].nunique()} of {len(people)} people")
     print_scores(scores, list(folders))
+    print("\nCorrelation of volumes with the true ones, by structure")
+    print(correlations(found, list(folders)).round(3).to_string())
 
 
 def print_scores(scores: pd.DataFrame, names: list[str]) -> None:
     """Means by age, or by scan where no ages are told, and by structure."""
-    ages = pd.cut(scores["age"], GROUPS, right=False).astype(str) if "age" in scores else scores["participant_id"]
+    scans = scores["participant_id"]
+    groups = pd.cut(scores["age"], AGES, right=False, labels=GROUPS).astype(str) if "age" in scores else scans
     values = ["dice", "whole", "error_percent", "whole_error_percent"]
-    means = scores.assign(group=ages).pivot_table(index="group", columns="networks", values=values, margins=True)
+    means = scores.assign(group=groups).pivot_table(index="group", columns="networks", values=values, margins=True)
     print(
         "mean Dice over 24 structures, Dice of the whole cerebellum, mean error of the 24 volumes and of the whole, %"
     )
@@ -95,6 +100,16 @@ def by_structure(scores: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     first, *others = names
     for name in others:
         result[f"p {name}"] = wilcoxon(tables[first], tables[name], axis=0, nan_policy="omit").pvalue
+    return result
+
+
+def correlations(found: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """How well each structure's volumes follow the true ones from person to person; a mean below."""
+    truth, *tables = (
+        found[found["networks"] == name].set_index("participant_id")[VOLUMES] for name in ("truth", *names)
+    )
+    result = pd.DataFrame({name: table.corrwith(truth) for name, table in zip(names, tables, strict=True)})
+    result.loc["mean"] = result.mean()
     return result
 
 

@@ -79,7 +79,7 @@ class MapsSource:
     )
     licence: str | None = "CC BY-NC-SA 4.0"
     poses: dict[tuple[int, int], Pose] = field(default_factory=dict, repr=False)
-    """Of maps in heads by their turns, as far as they were needed; each process finds its own."""
+    """Of maps in heads, as far as they were needed; each process finds its own."""
 
     @classmethod
     def build(cls, lobules: Path, heads: Path, source: str | None = None, *, t2: bool = False) -> MapsSource:
@@ -92,7 +92,7 @@ class MapsSource:
         heads : Path
             Folder of whole-head maps.
         source : str, optional
-            The one map that everybody is made from, as its file is named: "subject-3". By default they take turns.
+            The one map that everybody is made from, as its file is named: "subject-3". By default all of them are used.
         t2 : bool
             Make a T2w, too.
 
@@ -118,8 +118,7 @@ class MapsSource:
     def make(self, person: Person, scanner: Scanner, seed: int) -> Simulated:
         """Make and scan a person; see `source.Source`."""
         own, scan = np.random.SeedSequence([seed, person.number]).spawn(2)
-        turn = person.number - 1
-        which, where = turn % len(self.maps), turn // len(self.maps) % len(self.heads)
+        which, where = pairing(person.number, len(self.maps), len(self.heads), seed)
         lobules, anatomy = self.maps[which]
         head = _read_head_map(self.heads[where])
         if (which, where) not in self.poses:
@@ -148,6 +147,32 @@ class MapsSource:
             image.truth_grid,
             float(inside * scene.head.grid.voxel_volume_mm3 / 1000),
         )
+
+
+def pairing(number: int, maps: int, heads: int, seed: int) -> tuple[int, int]:
+    """Which map and which head make a person.
+
+    Every pair comes once before any comes again. Their order is drawn, for ages follow the number (`people`): were it
+    the numbers' own, all people of one head would be of one age.
+
+    Parameters
+    ----------
+    number : int
+        The person's, from 1.
+    maps, heads : int
+        How many there are.
+    seed : int
+        Of the cohort.
+
+    Returns
+    -------
+    (map, head) : tuple of int
+        From 0.
+    """
+    round_, place = divmod(number - 1, maps * heads)
+    order = np.random.default_rng([seed, crc32(b"pairs"), round_]).permutation(maps * heads)
+    which, where = divmod(int(order[place]), heads)
+    return which, where
 
 
 def map_anatomy(lobules: Lobules) -> Anatomy:

@@ -9,6 +9,7 @@ import pytest
 
 from cerebatch.errors import SettingsError
 from cerebatch.simulate import table1
+from cerebatch.simulate.maps_source import pairing
 from cerebatch.simulate.people import LIFESPAN_YEARS, Person, lifespan_people, table1_people
 
 PRINTED_SIZES = {
@@ -85,3 +86,22 @@ def test_a_number_of_people_that_the_table_has_not_is_refused(count: int) -> Non
 def test_no_people_and_ages_that_are_no_range_are_refused(count: int, years: tuple[float, float]) -> None:
     with pytest.raises(SettingsError, match="ages from 0 to 120"):
         lifespan_people(count, 1, years)
+
+
+@pytest.mark.parametrize(("maps", "heads"), [(1, 4), (4, 16), (2, 12)])
+def test_people_of_one_map_or_one_head_are_of_all_ages(maps: int, heads: int) -> None:
+    people = lifespan_people(20 * maps * heads, 11)
+    pairs = np.array([pairing(person.number, maps, heads, 11) for person in people])
+    ages = np.array([person.age_years for person in people])
+    assert set(Counter(map(tuple, pairs.tolist())).values()) == {20}
+    for part, count in zip(pairs.T, (maps, heads), strict=True):
+        for one in range(count):
+            # Ages are even over the years: a mean of n has a standard error of 89 / sqrt(12 n).
+            members = ages[part == one]
+            assert members.mean() == pytest.approx(ages.mean(), abs=4 * 89 / np.sqrt(12 * members.size))
+
+
+def test_pairs_of_a_cohort_begin_a_larger_cohort_and_have_the_seeds_order() -> None:
+    orders = [[pairing(number, 2, 12, seed) for number in range(1, 49)] for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+    assert set(orders[0][:24]) == set(orders[0][24:]) and orders[0][:24] != orders[0][24:]
