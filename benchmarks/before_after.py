@@ -109,6 +109,7 @@ def correlations(found: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         found[found["networks"] == name].set_index("participant_id")[VOLUMES] for name in ("truth", *names)
     )
     result = pd.DataFrame({name: table.corrwith(truth) for name, table in zip(names, tables, strict=True)})
+    result = result.rename(index=dict(zip(VOLUMES, STRUCTURES, strict=True)))
     result.loc["mean"] = result.mean()
     return result
 
