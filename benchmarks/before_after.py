@@ -1,6 +1,6 @@
 """Folders of networks on simulated scans whose truth is known: Dice, errors of volumes, tables for `lifespan compare`.
 
-    cerebatch simulate COHORT --people 72 --lobules LOBULES --heads HEADS --source subject-3
+    cerebatch simulate COHORT --people 300 --lobules LOBULES --heads HEADS --source subject-3
     python benchmarks/before_after.py COHORT OUT --networks before=TUNED/before after=TUNED/augmented
     cerebatch lifespan compare OUT/before.tsv OUT/after.tsv --tool cerebatch
 

@@ -214,6 +214,6 @@ def _fault(found: Registration) -> str:
     if found.local_correlation < _LEAST_CORRELATION:
         return (
             f"expected a local correlation of at least {_LEAST_CORRELATION} with the template's brain, found "
-            f"{found.local_correlation:.2f}"
+            f"{found.local_correlation:.3f}"
         )
     return ""
