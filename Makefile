@@ -164,20 +164,21 @@ proof-augment: install
 # Section 3.6: fine-tuning on a set whose targets are children and old people, tested on people and heads that neither
 # the networks nor the set knew. Some six hours and a half on 2 cores.
 TUNE := $(PROOF)/augment/tune
+TRUTH := derivatives/simulated-truth/seg-lobules_volumes.tsv
 proof-fine-tune: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-fine-tune: set CEREBATCH_DATA, and run make proof-atlas first'; exit 2; }
 	mkdir -p $(TUNE)/lobules $(TUNE)/heads $(TUNE)/heads-held
 	cp '$(CEREBATCH_DATA)'/lobules/subject-[12]_dseg.nii.gz $(TUNE)/lobules
 	cp '$(CEREBATCH_DATA)'/heads/head-0?_dseg.nii.gz '$(CEREBATCH_DATA)'/heads/head-1[0-2]_dseg.nii.gz $(TUNE)/heads
 	cp '$(CEREBATCH_DATA)'/heads/head-1[3-6]_dseg.nii.gz $(TUNE)/heads-held
-	test -f $(TUNE)/targets/participants.tsv || \
+	test -f $(TUNE)/targets/$(TRUTH) || \
 	  $(BIN)/cerebatch simulate $(TUNE)/targets --people 24 --lobules $(TUNE)/lobules --heads $(TUNE)/heads --seed 7
 	$(BIN)/cerebatch augment $(PROOF)/atlas/one.zarr $(TUNE)/targets $(TUNE)/set.zarr \
 	  $(foreach one,subject-3 subject-5 head-13 head-14 head-15 head-16,--hold-out $(one)) || true
 	$(BIN)/python benchmarks/fine_tune.py $(PROOF)/atlas/one.zarr $(TUNE)/set.zarr $(TUNE)/networks
 	test -d $(TUNE)/images || \
 	  $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(TUNE)/images --persons 3,5 --images-per-person 4
-	test -f $(TUNE)/cohort/participants.tsv || $(BIN)/cerebatch simulate $(TUNE)/cohort --people 300 \
+	test -f $(TUNE)/cohort/$(TRUTH) || $(BIN)/cerebatch simulate $(TUNE)/cohort --people 300 \
 	  --lobules '$(CEREBATCH_DATA)/lobules' --source subject-3 --heads $(TUNE)/heads-held --seed 11
 	for dataset in images cohort; do $(BIN)/python benchmarks/before_after.py $(TUNE)/$$dataset $(TUNE)/$$dataset-scores \
 	  --networks before=$(TUNE)/networks/before original=$(TUNE)/networks/original after=$(TUNE)/networks/augmented || exit 1; done

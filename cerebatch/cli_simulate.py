@@ -17,7 +17,7 @@ _PLAIN_PEOPLE = 3
 
 
 def simulate(
-    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset; must not hold one already.")],
+    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset. A cohort that was begun there goes on.")],
     people: Annotated[
         int | None, typer.Option(min=1, help="How many. [default: 3; with --table1 all 4857 of the table]")
     ] = None,
@@ -51,14 +51,14 @@ def simulate(
         _write_phantoms(out_bids, people or _PLAIN_PEOPLE, seed, voxel_size, skull, t2w)
         return
     from cerebatch.batch.profile import usable_cores
-    from cerebatch.files import require_empty
+    from cerebatch.simulate.begun import require_new_or_begun
     from cerebatch.simulate.cohort import TRUTH, write_simulated
 
     if table1:
         _refuse("--table1", {"--youngest": youngest, "--oldest": oldest})
     cohort = _people(people, seed, table1, youngest, oldest)
     # The source takes some time to make.
-    require_empty(out_bids)
+    require_new_or_begun(out_bids)
     write_simulated(
         out_bids,
         cohort,

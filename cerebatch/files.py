@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,17 +106,18 @@ def write_affine(path: Path, target_from_source: Affine) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a sidecar."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table of tab-separated values; the first row names the columns."""
     rows = list(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    stream = StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, stream.getvalue())
 
 
 def write_label_table(path: Path) -> None:

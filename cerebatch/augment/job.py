@@ -90,6 +90,7 @@ class AugmentJob(Job):
             "seed": self.seed,
             "keep_set_aside": self.keep_set_aside,
             "hold_out": list(self.hold_out),
+            "target_made_from": list(self.target.made_from),
         }
         if self.target.case is None:
             inputs: dict[str, FileStamp | str] = {"target": _stamp(self, "augment", "target", self.target.t1w)}
@@ -166,7 +167,8 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
             "source": library.names[choice.index], "person": library.persons[choice.index],
             "head": library.heads[choice.index], "mirrored": library.mirrored[choice.index],
             "rendered": library.rendered[choice.index],
-            "target": job.target.t1w.name, "target_person": job.target.person, "distance": choice.distance,
+            "target": job.target.t1w.name, "target_person": job.target.person,
+            "target_made_from": ",".join(job.target.made_from), "distance": choice.distance,
             "seed": job.seed, **job.registration.told(), "sha256": sha256, **_as_told(checks),
         }  # fmt: skip
         (folder / TOLD).write_text(json.dumps(told, indent=1) + "\n")

@@ -19,7 +19,7 @@ from cerebatch.library.layout import FILL, compressors, read_column, variables
 from cerebatch.space import RESOLUTIONS, Grid, cerebellum_box
 
 SCHEMA = "cerebatch augmentation"
-VERSION = 1
+VERSION = 2
 """Raised when a set of the old layout can no longer be read."""
 
 CHUNK = 48
@@ -28,7 +28,7 @@ CHUNK = 48
 COLUMNS = {
     "status": "string", "reason": "string",
     "source": "string", "person": "string", "head": "string", "mirrored": "bool", "rendered": "bool",
-    "target": "string", "target_person": "string", "distance": "float64",
+    "target": "string", "target_person": "string", "target_made_from": "string", "distance": "float64",
     "similarity_before": "float64", "similarity_after": "float64",
     "jacobian_min": "float64", "jacobian_p01": "float64", "jacobian_p99": "float64",
     "folded_share": "float64", "face_voxels": "int64",

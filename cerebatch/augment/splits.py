@@ -1,6 +1,7 @@
 """Dividing an augmentation set, and the library behind it, so that nobody is on both sides.
 
-Whose a case is: the person of its lobules, the person whose head surrounds them, and the person whose shape it took.
+Whose a case is: the person of its lobules, the person whose head surrounds them, and the person whose shape it took,
+with those of the maps that a simulated one was made from.
 Twins have the same person and head. A case whose people would stand on two sides is left out, and counted.
 """
 
@@ -39,10 +40,9 @@ class Split:
 def people_of_set(store: AugmentedSet) -> dict[str, frozenset[str]]:
     """Name of each usable case -> the people in it, as source, as head and as target."""
     columns = store.columns
-    return {
-        store.names[k]: frozenset((columns["person"][k], columns["head"][k], columns["target_person"][k]))
-        for k in store.usable
-    }
+    who = (columns[name] for name in ("person", "head", "target_person", "target_made_from"))
+    people = [frozenset((*one, *made_from.split(","))) - {""} for *one, made_from in zip(*who, strict=True)]
+    return {store.names[k]: people[k] for k in store.usable}
 
 
 def people_of_library(library: Library) -> dict[str, frozenset[str]]:

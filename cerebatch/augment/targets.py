@@ -12,7 +12,14 @@ import numpy as np
 
 from cerebatch.bids import Case, Problem, find_cases, output_name
 from cerebatch.errors import DatasetError, ScanGeometryError, ScanVoxelError, UnreadableScanError
+from cerebatch.participants import MISSING, read_participants
 from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Volume, cerebellum_box
+from lifespan.simulated import is_simulated
+
+_UNKNOWN = (
+    "These people are simulated, and the output of a run does not tell from which maps: splits of the set cannot keep "
+    "them apart from the people of these maps. Where that matters give the dataset itself."
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +36,15 @@ class Target:
         The scan, or the prepared T1w in the box.
     case : Case or None
         The scan's case in its BIDS dataset; None where it is prepared already.
+    made_from : tuple of str
+        Published maps whose anatomy a simulated person has, as `cerebatch simulate` tells.
     """
 
     name: str
     person: str
     t1w: Path
     case: Case | None = None
+    made_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,11 @@ def find_targets(folder: Path, resolution: float) -> Targets:
     """
     if not _is_output_of_run(folder):
         cohort = find_cases(folder)
-        scans = tuple(Target(case.name, case.participant, case.t1w, case) for case in cohort.cases)
+        made_from = _made_from(folder)
+        scans = tuple(
+            Target(case.name, case.participant, case.t1w, case, made_from.get(case.participant, ()))
+            for case in cohort.cases
+        )
         return Targets(scans, tuple(cohort.problems), False, tuple(cohort.warnings))
     found, problems = [], []
     people = [path for path in sorted(folder.glob("sub-*")) if path.is_dir()]
@@ -97,7 +111,7 @@ def find_targets(folder: Path, resolution: float) -> Targets:
             found=f"none in the output of {len(people)} participants",
             do=f"Run it with --resolution {resolution}, or give a library of the output's resolution.",
         )
-    return Targets(tuple(found), tuple(problems), True)
+    return Targets(tuple(found), tuple(problems), True, (_UNKNOWN,) if is_simulated(folder) else ())
 
 
 def read_prepared(path: Path, resolution: float) -> Volume:
@@ -137,6 +151,15 @@ def read_prepared(path: Path, resolution: float) -> Volume:
     if not np.isfinite(voxels).all():
         raise ScanVoxelError(path, expected="finite voxels", found="NaN or infinity", do="Run the scan again.")
     return voxels
+
+
+def _made_from(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Participant of a simulated dataset -> the maps that it was made from, as far as participants.tsv tells."""
+    if not is_simulated(folder):
+        return {}
+    rows, _ = read_participants(folder)
+    told = {participant: row.get("made_from", "") for participant, row in rows.items()}
+    return {participant: tuple(text.split(",")) for participant, text in told.items() if text.lower() not in MISSING}
 
 
 def _is_output_of_run(folder: Path) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cerebatch import __version__
 from cerebatch.files import write_json
+from cerebatch.simulate.begun import TOOL
 from cerebatch.simulate.source import Source
 from cerebatch.simulate.table1 import DIAGNOSES
 from cerebatch.volumes import COLUMNS
@@ -20,24 +22,38 @@ WORDS = (
 _BIDS_VERSION = "1.10.0"
 
 
-def write_descriptions(root: Path, truth: Path, source: Source, seed: int) -> None:
+def dataset_description(source: Source, seed: int, voxel_mm: float) -> dict[str, Any]:
+    """Content of dataset_description.json of a dataset: the same for two cohorts if they differ in their people alone.
+
+    Parameters
+    ----------
+    source : Source
+    seed : int
+    voxel_mm : float
+        Edge of the voxels, about.
+    """
+    words = f"{WORDS} {source.description} Voxels of {voxel_mm:g} mm, seed {seed}."
+    licence = {} if source.licence is None else {"License": source.licence}
+    return {
+        "Name": "Simulated lifespan cohort (not people)", "BIDSVersion": _BIDS_VERSION, "DatasetType": "raw", **licence,
+        "GeneratedBy": [{"Name": TOOL, "Version": __version__, "Description": words}], KEY: True,
+    }  # fmt: skip
+
+
+def write_descriptions(root: Path, truth: Path, description: dict[str, Any], source: Source) -> None:
     """Write dataset_description.json, data dictionaries and README of a dataset and of its truth.
 
     Parameters
     ----------
     root, truth : Path
+    description : dict
+        Of `dataset_description`.
     source : Source
-    seed : int
     """
     words = f"{WORDS} {source.description}"
-    made_by = {"Name": "cerebatch simulate", "Version": __version__, "Description": f"{words} Seed {seed}."}
-    licence = {} if source.licence is None else {"License": source.licence}
-    for folder, name, kind in (
-        (root, "Simulated lifespan cohort (not people)", "raw"),
-        (truth, "Truth of a simulated lifespan cohort (not people)", "derivative"),
-    ):
-        description = {"Name": name, "BIDSVersion": _BIDS_VERSION, "DatasetType": kind, **licence}
-        write_json(folder / "dataset_description.json", description | {"GeneratedBy": [made_by], KEY: True})
+    write_json(root / "dataset_description.json", description)
+    of_truth = {"Name": "Truth of a simulated lifespan cohort (not people)", "DatasetType": "derivative"}
+    write_json(truth / "dataset_description.json", description | of_truth)
     write_json(root / "participants.json", PARTICIPANTS)
     for suffix in ("T1w", "T2w"):
         write_json(root / f"{suffix}.json", {"Description": words})
@@ -61,6 +77,9 @@ PARTICIPANTS = {
     "dataset": {
         "Description": "Row of Table 1 of Morell-Ortega et al. (2024) whose size, ages and sexes were followed, or "
         "lifespan. Nobody of these datasets is in here; IRC0 and UCLA together are C-MIND"
+    },
+    "made_from": {
+        "Description": "The published lobule map and head map whose people it has the anatomy of; n/a from the template"
     },
 }
 

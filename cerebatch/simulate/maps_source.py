@@ -74,9 +74,6 @@ class MapsSource:
     maps: tuple[tuple[Lobules, Anatomy], ...]
     heads: tuple[Path, ...]
     t2: bool
-    description: str = (
-        "A published lobule map in its own shape, younger and older by rates that were chosen, in a published head map."
-    )
     licence: str | None = "CC BY-NC-SA 4.0"
     poses: dict[tuple[int, int], Pose] = field(default_factory=dict, repr=False)
     """Of maps in heads, as far as they were needed; each process finds its own."""
@@ -114,6 +111,20 @@ class MapsSource:
             )
         read = [read_lobules(path) for path in chosen]
         return cls(tuple((one, map_anatomy(one)) for one in read), label_maps(heads), t2)
+
+    @property
+    def description(self) -> str:
+        """What the people are made from; see `source.Source`."""
+        maps, heads = ", ".join(one.name for one, _ in self.maps), ", ".join(map(map_name, self.heads))
+        return (
+            f"A published lobule map ({maps}) in its own shape, younger and older by rates that were chosen, in a "
+            f"published head map ({heads}). {'T1w and T2w' if self.t2 else 'T1w'}."
+        )
+
+    def made_from(self, person: Person, seed: int) -> tuple[str, ...]:
+        """The lobule map and the head map; see `source.Source`."""
+        which, where = pairing(person.number, len(self.maps), len(self.heads), seed)
+        return self.maps[which][0].name, map_name(self.heads[where])
 
     def make(self, person: Person, scanner: Scanner, seed: int) -> Simulated:
         """Make and scan a person; see `source.Source`."""

@@ -42,11 +42,21 @@ class Source(Protocol):
 
     @property
     def description(self) -> str:
-        """What the people are made from, as a sentence."""
+        """What people are made from and which images: sentences that differ where, seed apart, what is made does."""
 
     @property
     def licence(self) -> str | None:
         """Of what is made, where it follows from what it is made from."""
+
+    def made_from(self, person: Person, seed: int) -> tuple[str, ...]:
+        """Names of the published maps whose people a person has the anatomy of; none where it is nobody's.
+
+        Parameters
+        ----------
+        person : Person
+        seed : int
+            Of the cohort.
+        """
 
     def make(self, person: Person, scanner: Scanner, seed: int) -> Simulated:
         """Make and scan a person.

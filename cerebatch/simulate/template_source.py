@@ -64,10 +64,15 @@ class TemplateSource:
     brain_mm: Points
     cerebellum_mm: Points
     skull: bool
-    description: str = (
-        "The MNI152 template with a cerebellum made by formula, younger and older by rates that were chosen."
-    )
     licence: str | None = None
+
+    @property
+    def description(self) -> str:
+        """What the people are made from; see `source.Source`."""
+        return (
+            "The MNI152 template with a cerebellum made by formula, younger and older by rates that were chosen. "
+            f"{' and '.join(self.heads)}, {'with' if self.skull else 'without'} skull."
+        )
 
     @classmethod
     def build(cls, voxel_mm: float, *, skull: bool = True, t2: bool = False) -> TemplateSource:
@@ -87,6 +92,10 @@ class TemplateSource:
             _every(anatomy.cells > 0, anatomy.grid),
             skull,
         )
+
+    def made_from(self, person: Person, seed: int) -> tuple[str, ...]:
+        """Nobody; see `source.Source`."""
+        return ()
 
     def make(self, person: Person, scanner: Scanner, seed: int) -> Simulated:
         """Make and scan a person; see `source.Source`."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from cerebatch.augment.splits import people_of_set
 from cerebatch.augment.store import AugmentedSet
 from cerebatch.library.arbor import CORES
 from cerebatch.library.layout import CONTRASTS
@@ -211,10 +212,8 @@ class Samples:
 
 
 def _allowed(augmented: AugmentedSet, hold_out: tuple[str, ...], hold_out_heads: tuple[str, ...]) -> list[int]:
-    columns = augmented.columns
-    return [
-        k for k in augmented.usable if columns["person"][k] not in hold_out and columns["head"][k] not in hold_out_heads
-    ]
+    people = people_of_set(augmented)
+    return [k for k in augmented.usable if not people[augmented.names[k]] & {*hold_out, *hold_out_heads}]
 
 
 def without_borders(shares: Tensor, lobules: Tensor) -> tuple[Tensor, Tensor]:

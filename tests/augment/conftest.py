@@ -107,9 +107,12 @@ def write_targets(folder: Path, case: LabelledCase) -> Path:
 
 @pytest.fixture(scope="session")
 def made_set(small_library: Library, targets: Path, tmp_path_factory: pytest.TempPathFactory) -> AugmentedSet:
-    """A finished set of four targets, one of them noise; not to be changed."""
+    """A finished set of four targets, one of them noise, another simulated; not to be changed."""
     path = tmp_path_factory.mktemp("set") / "SET.zarr"
-    jobs = jobs_of(small_library, find_targets(targets, 4.0), path, seed=1)
+    found = find_targets(targets, 4.0)
+    first, *others = found.found
+    found = replace(found, found=(replace(first, made_from=("maker-1", "head-9")), *others))
+    jobs = jobs_of(small_library, found, path, seed=1)
     made = make(jobs, small_library, load_profile("serial"), lambda _: None)
     assert made.digest, made.outcomes
     return open_augmented(path)

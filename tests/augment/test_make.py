@@ -28,7 +28,9 @@ from cerebatch.augment.verify import verify
 from cerebatch.augment.warp import Bent
 from cerebatch.batch.events import Event
 from cerebatch.batch.profile import load_profile
+from cerebatch.bids import dataset_description
 from cerebatch.errors import DatasetError, LibraryError, SettingsError
+from cerebatch.files import write_json
 from cerebatch.library.store import Library
 from cerebatch.library.subject_atlas import compared_region
 from cerebatch.networks.card import HelperCard, read_card
@@ -63,6 +65,7 @@ def test_every_target_becomes_a_case_that_tells_where_it_is_from(
     assert made_set.names == NAMES
     assert columns["status"] == [DONE] * 3 + [SET_ASIDE]
     assert columns["target_person"] == ["01", "02", "02", "05"]
+    assert columns["target_made_from"] == ["maker-1,head-9", "", "", ""]
     for k in made_set.usable:
         source = columns["source"][k]
         index = small_library.names.index(source)
@@ -148,7 +151,7 @@ def test_a_broken_target_is_told_by_name_while_the_others_go_on(
 
 
 def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
-    made_set: AugmentedSet, small_library: Library, targets: Path, tmp_path: Path
+    small_library: Library, targets: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "killed.zarr"
     program = "from cerebatch.cli import main; main()"
@@ -166,7 +169,8 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     before = len(list(made.glob("*/case.json")))
     assert 1 <= before < 4
     store = make_set(small_library, targets, path)
-    assert store.digest == made_set.digest  # of all columns, checksums of the voxels among them
+    whole = make_set(small_library, targets, tmp_path / "whole.zarr")
+    assert store.digest == whole.digest  # of all columns, checksums of the voxels among them
     assert verify(path) == []
 
 
@@ -209,6 +213,14 @@ def test_damage_is_found(made_set: AugmentedSet, tmp_path: Path) -> None:
     found = verify(path)
     assert any("sub-02_ses-1: a damaged dseg" in problem for problem in found)
     assert any("sub-02_ses-2: no image" in problem for problem in found)
+
+
+def test_a_run_on_simulated_people_warns_that_it_does_not_tell_their_maps(targets: Path, tmp_path: Path) -> None:
+    assert find_targets(targets, 4.0).warnings == ()
+    copied = Path(shutil.copytree(targets, tmp_path / "out"))
+    write_json(copied / "dataset_description.json", dataset_description("0", simulated=True))
+    (warning,) = find_targets(copied, 4.0).warnings
+    assert "from which maps" in warning
 
 
 def test_a_run_at_another_resolution_is_refused(targets: Path) -> None:

@@ -143,6 +143,16 @@ def test_a_split_separates_sources_heads_targets_and_twins(made_set: AugmentedSe
     assert isinstance(split, Split)
 
 
+@pytest.mark.parametrize("one", ["maker-1", "head-9"])
+def test_a_split_separates_the_people_whose_maps_a_simulated_target_was_made_from(
+    made_set: AugmentedSet, one: str
+) -> None:
+    split = hold_out(people_of_set(made_set), {one})
+    assert split.left_out == ("sub-01",)
+    assert set(split.train) == {"sub-02_ses-1", "sub-02_ses-2"}
+    assert hold_out(people_of_set(made_set), {""}).train == tuple(people_of_set(made_set))
+
+
 def test_a_loader_with_two_workers_reads_cases(made_set: AugmentedSet, small_library: Library) -> None:
     made_set.image(0, "T1w")  # the parent has read before it forks
     original, augmented = CaseDataset(small_library), CaseDataset(made_set)
@@ -185,6 +195,9 @@ def test_fine_tuning_sees_carried_cases_half_the_time_and_none_of_a_held_out_sou
     held_out = sorted(set(small_library.persons) - people)[:1] or sorted(people)[:1]
     samples = Samples(small_library, no_atlases, "sides", hold_out=tuple(held_out), augmented=with_atlases)
     assert samples.carried
+    for held in ({"hold_out": ("maker-1",)}, {"hold_out_heads": ("head-9",)}):
+        without = Samples(small_library, no_atlases, "sides", augmented=with_atlases, **held)
+        assert without.carried == [k for k in with_atlases.usable if with_atlases.names[k] != "sub-01"]
     assert not {with_atlases.columns["person"][k] for k in samples.carried} & set(held_out)
     assert samples.draw(3).image.shape == (1, 3, *small_library.grid.shape)
     monkeypatch.setattr(samples, "_drawn_carried", lambda: "carried")

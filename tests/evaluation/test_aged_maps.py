@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from cerebatch import labels
+from cerebatch.augment.targets import find_targets
 from cerebatch.errors import InputError
 from cerebatch.evaluation.scene import Lobules
+from cerebatch.labelmaps import map_name
 from cerebatch.library.borders import visible_share
 from cerebatch.simulate.change import Change
+from cerebatch.simulate.cohort import write_simulated
 from cerebatch.simulate.lifecourse import Constitution, body
 from cerebatch.simulate.maps_source import MapsSource, aged, map_anatomy
-from cerebatch.simulate.people import Person
+from cerebatch.simulate.people import Person, lifespan_people
 from cerebatch.simulate.scanners import scanner_of
 
 pytestmark = pytest.mark.slow
@@ -61,6 +64,15 @@ def test_one_person_at_two_ages_is_scanned_with_true_labels(source: MapsSource) 
         assert set(np.unique(made.lobules)) == set(range(27))
         assert ((made.dseg > 0) == (made.lobules > 0)).all()
     assert child.icv_cm3 < old.icv_cm3
+
+
+def test_a_cohort_tells_whose_maps_its_people_are_made_from(source: MapsSource, head_map: Path, tmp_path: Path) -> None:
+    write_simulated(tmp_path, lifespan_people(2, 1), source, 1, voxel_mm=3.0)
+    head = map_name(head_map)
+    assert "(maker-1) in its own shape" in (tmp_path / "dataset_description.json").read_text()
+    targets = find_targets(tmp_path, 1.0)
+    assert [target.made_from for target in targets.found] == [("maker-1", head)] * 2
+    assert not targets.warnings
 
 
 def test_a_map_that_is_not_there_is_refused(lobule_map: Path, head_map: Path) -> None:

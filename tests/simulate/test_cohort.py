@@ -18,7 +18,7 @@ from cerebatch.errors import DatasetError, SettingsError
 from cerebatch.phantom.head import T1_LEVELS
 from cerebatch.scan import read_scan
 from cerebatch.simulate.cohort import TRUTH, VOLUMES, write_simulated
-from cerebatch.simulate.people import Person, table1_people
+from cerebatch.simulate.people import Person, lifespan_people, table1_people
 from cerebatch.simulate.scanners import LARGEST_VOXEL_MM, scanner_of
 from cerebatch.simulate.source import Simulated
 from cerebatch.simulate.template_source import TemplateSource
@@ -120,11 +120,30 @@ def test_several_processes_and_fewer_people_give_the_same_bytes(
 ) -> None:
     write_simulated(tmp_path, table1_people(2, 5), source, 5, voxel_mm=COARSE_MM, processes=2)
     written = [path for path in tmp_path.rglob("sub-*") if path.is_file()]
-    assert len(written) == 2 * 4
+    assert len(written) == 2 * 5
     for path in written:
         assert path.read_bytes() == (cohort / path.relative_to(tmp_path)).read_bytes(), path.name
     for table in ("participants.tsv", f"{TRUTH}/{VOLUMES}"):
         assert (cohort / table).read_bytes().startswith((tmp_path / table).read_bytes())
+
+
+def test_a_cohort_that_was_killed_goes_on_also_with_more_people(
+    cohort: Path, source: TemplateSource, tmp_path: Path
+) -> None:
+    write_simulated(tmp_path, table1_people(2, 5), source, 5, voxel_mm=COARSE_MM)
+    first, second = (tmp_path / f"sub-sim000{k}/anat/sub-sim000{k}_T1w.nii.gz" for k in (1, 2))
+    made = first.stat().st_mtime_ns
+    # As if it had been killed while the second was written.
+    second.write_bytes(second.read_bytes()[:1000])
+    (tmp_path / TRUTH / f"sub-sim0002/anat/sub-sim0002_{VOLUMES}").unlink()
+    (tmp_path / TRUTH / VOLUMES).unlink()
+    told: list[str] = []
+    write_simulated(tmp_path, table1_people(3, 5), source, 5, voxel_mm=COARSE_MM, tell=told.append)
+    assert told == ["1 of 3 people were there already", "3 of 3 people"]
+    assert first.stat().st_mtime_ns == made
+    files = sorted(path.relative_to(cohort) for path in cohort.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert [name for name in files if (cohort / name).read_bytes() != (tmp_path / name).read_bytes()] == []
 
 
 def test_every_site_has_a_scanner_of_its_own() -> None:
@@ -179,8 +198,18 @@ def test_no_bounds_are_made_from_it_but_it_can_be_compared(source: TemplateSourc
     assert len(table) == 26
 
 
-def test_a_folder_with_files_and_no_people_are_refused(cohort: Path, source: TemplateSource, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="empty folder"):
-        write_simulated(cohort, table1_people(1, 1), source, 1)
+def test_no_people_and_a_folder_of_others_are_refused(cohort: Path, source: TemplateSource, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="at least one"):
         write_simulated(tmp_path, [], source, 1)
+    before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
+    with pytest.raises(DatasetError, match=r"seed 1\., found .* seed 5\."):
+        write_simulated(cohort, table1_people(3, 1), source, 1, voxel_mm=COARSE_MM)
+    with pytest.raises(DatasetError, match=r"without skull.*, found .* with skull"):
+        write_simulated(cohort, table1_people(3, 5), replace(source, skull=False), 5, voxel_mm=COARSE_MM)
+    for others in (table1_people(2, 5), lifespan_people(4, 5)):
+        with pytest.raises(DatasetError, match="of whom some are others or not asked for"):
+            write_simulated(cohort, others, source, 5, voxel_mm=COARSE_MM)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="empty folder"):
+        write_simulated(tmp_path, table1_people(3, 5), source, 5, voxel_mm=COARSE_MM)
+    assert {path: path.stat().st_mtime_ns for path in cohort.rglob("*")} == before
