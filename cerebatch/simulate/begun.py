@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,19 @@ def require_same(root: Path, description: Mapping[str, Any], participants: Seque
     if not there:
         return
     if there != description:
-        raise DatasetError(root, expected=_told(_maker(description)), found=_told(_maker(there)), do=_DO)
-    begun = _participants(root)
-    wanted = [{column: str(value) for column, value in row.items()} for row in participants]
-    if begun != wanted[: len(begun)]:
+        wanted, found = _sentences(_maker(description)), _sentences(_maker(there))
         raise DatasetError(
             root,
-            expected=f"the first of {len(wanted)} people, or none",
+            expected=f"a cohort begun with: {' '.join(one for one in wanted if one not in found).rstrip('.')}",
+            found=f"one begun with: {' '.join(one for one in found if one not in wanted).rstrip('.')}",
+            do=_DO,
+        )
+    begun = _participants(root)
+    asked = [{column: str(value) for column, value in row.items()} for row in participants]
+    if begun != asked[: len(begun)]:
+        raise DatasetError(
+            root,
+            expected=f"the first of {len(asked)} people, or none",
             found=f"{len(begun)} people, of whom some are others or not asked for",
             do=_DO,
         )
@@ -75,8 +82,9 @@ def _maker(description: Mapping[str, Any]) -> dict[str, Any]:
     return makers[0] if isinstance(makers, list) and makers and isinstance(makers[0], dict) else {}
 
 
-def _told(maker: Mapping[str, Any]) -> str:
-    return f"{maker.get('Name')} {maker.get('Version')}: {maker.get('Description')}"
+def _sentences(maker: Mapping[str, Any]) -> list[str]:
+    """What made a cohort: its version and each sentence of its description."""
+    return re.split(r"(?<=\.) ", f"{maker.get('Name')} {maker.get('Version')}. {maker.get('Description')}")
 
 
 def _participants(root: Path) -> list[dict[str, str]]:

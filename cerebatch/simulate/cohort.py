@@ -102,6 +102,8 @@ def write_simulated(
     tasks = [_Task(root, person, scanners[person.site], seed) for person in people]
     missing = [task for task in tasks if not task.volumes.exists()]
     there = len(tasks) - len(missing)
+    if missing:
+        (truth / VOLUMES).unlink(missing_ok=True)
     if there and tell is not None:
         tell(f"{there} of {len(tasks)} people were there already")
     with _made(missing, source, processes) as made:

@@ -202,7 +202,7 @@ def test_no_people_and_a_folder_of_others_are_refused(cohort: Path, source: Temp
     with pytest.raises(SettingsError, match="at least one"):
         write_simulated(tmp_path, [], source, 1)
     before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
-    with pytest.raises(DatasetError, match=r"seed 1\., found .* seed 5\."):
+    with pytest.raises(DatasetError, match=r"seed 1, found .* seed 5\."):
         write_simulated(cohort, table1_people(3, 1), source, 1, voxel_mm=COARSE_MM)
     with pytest.raises(DatasetError, match=r"without skull.*, found .* with skull"):
         write_simulated(cohort, table1_people(3, 5), replace(source, skull=False), 5, voxel_mm=COARSE_MM)
