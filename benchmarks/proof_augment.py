@@ -28,7 +28,7 @@ from cerebatch import space
 from cerebatch.augment.make import relay_folder
 from cerebatch.augment.store import open_augmented
 from cerebatch.augment.verify import summary, verify
-from cerebatch.bids import dataset_description
+from cerebatch.description import dataset_description
 from cerebatch.files import write_image, write_json
 from cerebatch.phantom.head import template_head
 from cerebatch.phantom.people import Waves

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from cerebatch.errors import DatasetError, SettingsError
 from cerebatch.participants import natural, parse_age, parse_sex, read_participants, read_session
 from cerebatch.scan import EXTENSIONS
-from lifespan.simulated import KEY as SIMULATED_KEY
 
 ENTITIES = (
     *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
@@ -212,25 +211,6 @@ def output_name(case: Case, suffix: str, extension: str, **entities: str) -> str
             raise ValueError(f"{entity}-{value}: expected letters, digits and + alone")
     parts = [f"{entity}-{values[entity]}" for entity in ENTITIES if entity in values]
     return "_".join([case.name, *parts, suffix]) + extension
-
-
-def dataset_description(version: str, *, simulated: bool = False) -> dict[str, object]:
-    """Content of the dataset_description.json of our derivatives.
-
-    Parameters
-    ----------
-    version : str
-        Version of cerebatch.
-    simulated : bool
-        Whether the people are simulated: the key is carried on, so that no bounds are made from them.
-    """
-    content: dict[str, object] = {
-        "Name": "cerebatch: cerebellar lobules and their volumes",
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "cerebatch", "Version": version}],
-    }
-    return content | {SIMULATED_KEY: True} if simulated else content
 
 
 @dataclass(frozen=True)

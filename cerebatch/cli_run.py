@@ -270,7 +270,7 @@ def _require_dataset(bids_dir: Path) -> None:
 
 def _write_description(bids_dir: Path, out: Path) -> None:
     from cerebatch import __version__
-    from cerebatch.bids import dataset_description
+    from cerebatch.description import dataset_description
     from cerebatch.files import write_json
     from lifespan.simulated import is_simulated
 

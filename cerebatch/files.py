@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -111,13 +111,23 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table of tab-separated values; the first row names the columns."""
-    rows = list(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, separated(list(rows), "\t"))
+
+
+def separated(rows: Sequence[Mapping[str, object]], delimiter: str) -> str:
+    """Rows as text with a delimiter between values; the first row names the columns."""
     stream = StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
+    writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, stream.getvalue())
+    return stream.getvalue()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table of tab-separated values, text as written."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def write_label_table(path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebatch.bids import ENTITIES, Case, dataset_description, output_name, parse_filters
+from cerebatch.bids import ENTITIES, Case, output_name, parse_filters
+from cerebatch.description import dataset_description
 from cerebatch.errors import SettingsError
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from cerebatch.bids import Case, Problem, find_cases, output_name
+from cerebatch.description import makers, read_description
 from cerebatch.errors import DatasetError, ScanGeometryError, ScanVoxelError, UnreadableScanError
 from cerebatch.participants import MISSING, read_participants
 from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Volume, cerebellum_box
@@ -163,11 +162,7 @@ def _made_from(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _is_output_of_run(folder: Path) -> bool:
-    try:
-        content: dict[str, Any] = json.loads((folder / "dataset_description.json").read_text())
-    except (OSError, ValueError):
-        return False
-    made_by = content.get("GeneratedBy", [])
-    return content.get("DatasetType") == "derivative" and any(
-        isinstance(one, dict) and one.get("Name") == "cerebatch" for one in made_by
+    description = read_description(folder)
+    return description.get("DatasetType") == "derivative" and any(
+        one.get("Name") == "cerebatch" for one in makers(description)
     )

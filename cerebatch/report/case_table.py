@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from cerebatch.files import separated
 from cerebatch.labels import LOBES, STRUCTURES
 from cerebatch.report.norms import FIGURES, Place
 from cerebatch.report.result import Person, Result, Row
@@ -80,7 +79,7 @@ def data_dictionary(rows: Sequence[Row]) -> dict[str, Any]:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """The rows with commas."""
-    return _separated(rows, ",")
+    return separated(rows, ",")
 
 
 def ceres_row(result: Result, person: Person) -> Row:
@@ -109,19 +108,11 @@ def ceres_row(result: Result, person: Person) -> Row:
 
 def as_ceres(rows: Sequence[Row]) -> str:
     """The lines of `ceres_row` with semicolons."""
-    return _separated(rows, ";")
+    return separated(rows, ";")
 
 
 def _ceres_name(structure: str) -> str:
     return structure.replace("_", " ").capitalize() if structure in (WHOLE, *LOBES, "White matter") else structure
-
-
-def _separated(rows: Sequence[Row], delimiter: str) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 def csv_text(layout: Layout, result: Result, person: Person, rows: Sequence[Row]) -> str:

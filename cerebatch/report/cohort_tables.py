@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
-from cerebatch.files import write_whole
+from cerebatch.files import write_json, write_whole
 from cerebatch.quality.metric import BOTH, DESCRIPTIONS, WHOLE
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report.result import Person, Result, Row, read_result
@@ -177,7 +176,7 @@ def write_table(path: Path, rows: Table, dictionary: Mapping[str, Any]) -> None:
     columns = list(rows[0]) if rows else list(dictionary)
     lines = ["\t".join(columns), *("\t".join(_cell(row[column]) for column in columns) for row in rows)]
     write_whole(path, "\n".join(lines) + "\n")
-    write_whole(path.with_suffix(".json"), json.dumps(dict(dictionary), indent=2) + "\n")
+    write_json(path.with_suffix(".json"), dictionary)
 
 
 def _case(name: str) -> Row:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cerebatch import __version__
 from cerebatch.errors import CerebatchError
-from cerebatch.files import write_whole
+from cerebatch.files import write_json, write_rows, write_whole
 from cerebatch.report.case_table import Layout, case_rows, csv_path, csv_text, data_dictionary
 from cerebatch.report.pdf import can_write_pdf, write_pdf
 from cerebatch.report.result import Person, read_result
@@ -118,8 +118,8 @@ def write_page(order: Order) -> Written:
         compared = model is not None and order.person.age is not None
         stood = places(model, result, order.person) if model is not None and compared else {}
         rows = case_rows(result, stood or None)
-        write_whole(paths[1], _tsv(rows))
-        write_whole(paths[1].with_suffix(".json"), json.dumps(data_dictionary(rows), indent=2) + "\n")
+        write_rows(paths[1], rows)
+        write_json(paths[1].with_suffix(".json"), data_dictionary(rows))
         write_whole(csv_path(order.out, order.name), csv_text(order.layout, result, order.person, rows))
         html = case_html(CasePage(result, order.person, rows, model, stood, order.pdf, digest))
         if order.pdf:
@@ -130,11 +130,6 @@ def write_page(order: Order) -> Written:
     except (CerebatchError, OSError) as error:
         return Written(order.name, "failed", str(error))
     return Written(order.name, "written")
-
-
-def _tsv(rows: Sequence[dict[str, str]]) -> str:
-    lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
-    return "\n".join(lines) + "\n"
 
 
 def _digest(order: Order) -> str:

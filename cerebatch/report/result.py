@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
+from cerebatch.files import read_rows
 
 Row = dict[str, str]
 
@@ -124,12 +124,6 @@ def read_result(name: str, folder: Path) -> Result:
             found=f"{type(error).__name__}: {error}",
             do="Run the case again with this version of cerebatch.",
         ) from error
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Rows of a TSV, text as written."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cerebatch.description import makers, read_description
 from cerebatch.errors import DatasetError
-from cerebatch.files import require_empty
+from cerebatch.files import read_rows, require_empty
 
 TOOL = "cerebatch simulate"
 """Name in GeneratedBy of what `cerebatch simulate` has written."""
@@ -26,7 +25,7 @@ def require_new_or_begun(root: Path) -> None:
     DatasetError
         It does.
     """
-    if _maker(_described(root)).get("Name") != TOOL:
+    if all(maker.get("Name") != TOOL for maker in makers(read_description(root))):
         require_empty(root)
 
 
@@ -47,18 +46,19 @@ def require_same(root: Path, description: Mapping[str, Any], participants: Seque
         Another cohort, or no cohort, is there.
     """
     require_new_or_begun(root)
-    there = _described(root)
+    there = read_description(root)
     if not there:
         return
     if there != description:
-        wanted, found = _sentences(_maker(description)), _sentences(_maker(there))
+        wanted, found = _sentences(description), _sentences(there)
         raise DatasetError(
             root,
             expected=f"a cohort begun with: {' '.join(one for one in wanted if one not in found).rstrip('.')}",
             found=f"one begun with: {' '.join(one for one in found if one not in wanted).rstrip('.')}",
             do=_DO,
         )
-    begun = _participants(root)
+    table = root / "participants.tsv"
+    begun = read_rows(table) if table.exists() else []
     asked = [{column: str(value) for column, value in row.items()} for row in participants]
     if begun != asked[: len(begun)]:
         raise DatasetError(
@@ -69,27 +69,7 @@ def require_same(root: Path, description: Mapping[str, Any], participants: Seque
         )
 
 
-def _described(root: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((root / "dataset_description.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _maker(description: Mapping[str, Any]) -> dict[str, Any]:
-    makers = description.get("GeneratedBy")
-    return makers[0] if isinstance(makers, list) and makers and isinstance(makers[0], dict) else {}
-
-
-def _sentences(maker: Mapping[str, Any]) -> list[str]:
+def _sentences(description: Mapping[str, Any]) -> list[str]:
     """What made a cohort: its version and each sentence of its description."""
+    maker = next(one for one in makers(description) if one.get("Name") == TOOL)
     return re.split(r"(?<=\.) ", f"{maker.get('Name')} {maker.get('Version')}. {maker.get('Description')}")
-
-
-def _participants(root: Path) -> list[dict[str, str]]:
-    path = root / "participants.tsv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))

@@ -15,7 +15,7 @@ from cerebatch.errors import SettingsError
 from cerebatch.files import write_image, write_label_table, write_rows, write_whole
 from cerebatch.phantom.cerebellum import template_case
 from cerebatch.simulate.begun import require_same
-from cerebatch.simulate.descriptions import dataset_description, write_descriptions
+from cerebatch.simulate.descriptions import cohort_description, write_descriptions
 from cerebatch.simulate.people import Person
 from cerebatch.simulate.scanners import Scanner, scanner_of
 from cerebatch.simulate.source import Simulated, Source
@@ -87,7 +87,7 @@ def write_simulated(
     root = Path(out_dir)
     if not people:
         raise SettingsError("no people: expected at least one. Give a larger --people.")
-    description = dataset_description(source, seed, voxel_mm)
+    description = cohort_description(source, seed, voxel_mm)
     participants = [_participant(person, source.made_from(person, seed)) for person in people]
     require_same(root, description, participants)
     scanners = {site: scanner_of(site, seed, voxel_mm) for site in sorted({person.site for person in people})}

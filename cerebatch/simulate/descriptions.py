@@ -22,7 +22,7 @@ WORDS = (
 _BIDS_VERSION = "1.10.0"
 
 
-def dataset_description(source: Source, seed: int, voxel_mm: float) -> dict[str, Any]:
+def cohort_description(source: Source, seed: int, voxel_mm: float) -> dict[str, Any]:
     """Content of dataset_description.json of a dataset: the same for two cohorts if they differ in their people alone.
 
     Parameters
@@ -47,7 +47,7 @@ def write_descriptions(root: Path, truth: Path, description: dict[str, Any], sou
     ----------
     root, truth : Path
     description : dict
-        Of `dataset_description`.
+        Of `cohort_description`.
     source : Source
     """
     words = f"{WORDS} {source.description}"

@@ -20,7 +20,7 @@ from cerebatch.augment.make import jobs_of, make
 from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.targets import find_targets
 from cerebatch.batch.profile import load_profile
-from cerebatch.bids import dataset_description
+from cerebatch.description import dataset_description
 from cerebatch.files import write_image, write_json
 from cerebatch.library.blocks import majority
 from cerebatch.library.case import LabelledCase, mirrored_pair

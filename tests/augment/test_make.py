@@ -28,7 +28,7 @@ from cerebatch.augment.verify import verify
 from cerebatch.augment.warp import Bent
 from cerebatch.batch.events import Event
 from cerebatch.batch.profile import load_profile
-from cerebatch.bids import dataset_description
+from cerebatch.description import dataset_description
 from cerebatch.errors import DatasetError, LibraryError, SettingsError
 from cerebatch.files import write_json
 from cerebatch.library.store import Library
