@@ -60,9 +60,9 @@ test-without-data: install
 # Minutes to hours; results are recorded in docs/proofs.md.
 proof-foundation: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-foundation: set CEREBATCH_DATA'; exit 2; }
-	$(BIN)/python benchmarks/registration.py '$(CEREBATCH_DATA)' --out $(PROOF)/registration.tsv
-	$(BIN)/python benchmarks/orientations.py '$(CEREBATCH_DATA)' --out $(PROOF)/orientations.tsv
-	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)'
+	$(BIN)/python -m benchmarks.accuracy.registration '$(CEREBATCH_DATA)' --out $(PROOF)/registration.tsv
+	$(BIN)/python -m benchmarks.accuracy.orientations '$(CEREBATCH_DATA)' --out $(PROOF)/orientations.tsv
+	$(BIN)/python -m benchmarks.speed.pipeline '$(CEREBATCH_DATA)'
 
 # Two hours on 2 cores. The library and the run lie in $(PROOF)/atlas and are gone on with when they are there.
 proof-atlas: install
@@ -71,26 +71,26 @@ proof-atlas: install
 	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
 	test -d $(PROOF)/atlas/half.zarr -a ! -d $(PROOF)/atlas/half.zarr.fits || \
 	  $(BIN)/cerebatch library build $(PROOF)/atlas/half.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads' --cases 16 --resolution 0.5
-	$(BIN)/python benchmarks/borders.py '$(CEREBATCH_DATA)/lobules' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr
-	$(BIN)/python benchmarks/leave_one_out.py $(PROOF)/atlas/one.zarr --out $(PROOF)/atlas/leave_one_out.tsv
+	$(BIN)/python -m benchmarks.accuracy.borders '$(CEREBATCH_DATA)/lobules' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr
+	$(BIN)/python -m benchmarks.accuracy.leave_one_out $(PROOF)/atlas/one.zarr --out $(PROOF)/atlas/leave_one_out.tsv
 	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
 	test -d $(PROOF)/atlas/mni152 || $(BIN)/cerebatch template $(PROOF)/atlas/mni152
 	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
-	$(BIN)/python benchmarks/real_scans.py $(PROOF)/atlas/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
+	$(BIN)/python -m benchmarks.accuracy.real_scans $(PROOF)/atlas/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
 	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/atlas/scans.tsv
 	$(BIN)/cerebatch run $(PROOF)/atlas/mni152 $(PROOF)/atlas/half participant --method atlas --library $(PROOF)/atlas/half.zarr --resolution 0.5
-	$(BIN)/python benchmarks/fusion.py
+	$(BIN)/python -m benchmarks.speed.fusion
 
 # An hour on 2 cores; nothing but this machine is needed.
 proof-cluster: install
 	mkdir -p $(PROOF)/cluster
-	$(BIN)/python benchmarks/relay.py overhead
-	$(BIN)/python benchmarks/relay.py actor
-	$(BIN)/python benchmarks/relay_kills.py --kills 20
-	$(BIN)/python benchmarks/relay.py cohort
-	$(BIN)/python benchmarks/relay.py many
+	$(BIN)/python -m benchmarks.speed.runner overhead
+	$(BIN)/python -m benchmarks.speed.runner actor
+	$(BIN)/python -m benchmarks.faults.driver_kills --kills 20
+	$(BIN)/python -m benchmarks.speed.runner cohort
+	$(BIN)/python -m benchmarks.speed.runner many
 	test -d $(PROOF)/cluster/phantoms || $(BIN)/cerebatch simulate $(PROOF)/cluster/phantoms --phantoms --people 60 --voxel-size 2
-	$(BIN)/python benchmarks/relay.py scaling $(PROOF)/cluster/phantoms \
+	$(BIN)/python -m benchmarks.speed.runner scaling $(PROOF)/cluster/phantoms \
 	  --labelled-case $(PROOF)/cluster/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 
 # Most of a day on 2 cores; every training goes on where it was killed.
@@ -98,51 +98,51 @@ proof-networks: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-networks: set CEREBATCH_DATA'; exit 2; }
 	test -d $(PROOF)/atlas/one.zarr -a ! -d $(PROOF)/atlas/one.zarr.fits || \
 	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
-	test -d $(PROOF)/networks/tests/plain || $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/plain
-	test -d $(PROOF)/networks/tests/erased || $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/erased --erased
-	$(BIN)/python benchmarks/train_folds.py $(PROOF)/atlas/one.zarr $(PROOF)/networks
-	$(BIN)/python benchmarks/held_out.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/held_out.tsv
-	$(BIN)/python benchmarks/perturbations.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/perturbations.tsv
-	$(BIN)/python benchmarks/ensemble.py $(PROOF)/networks/shipped
+	test -d $(PROOF)/networks/tests/plain || $(BIN)/python -m benchmarks.accuracy.known_scans '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/plain
+	test -d $(PROOF)/networks/tests/erased || $(BIN)/python -m benchmarks.accuracy.known_scans '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/erased --erased
+	$(BIN)/python -m recipes.train_folds $(PROOF)/atlas/one.zarr $(PROOF)/networks
+	$(BIN)/python -m benchmarks.accuracy.held_out $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/held_out.tsv
+	$(BIN)/python -m benchmarks.accuracy.perturbations $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks/folds --out $(PROOF)/networks/perturbations.tsv
+	$(BIN)/python -m benchmarks.speed.ensemble $(PROOF)/networks/shipped
 	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/networks/scans participant --library $(PROOF)/atlas/one.zarr
-	$(BIN)/python benchmarks/real_scans.py $(PROOF)/networks/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
+	$(BIN)/python -m benchmarks.accuracy.real_scans $(PROOF)/networks/scans $(PROOF)/atlas/one.zarr --suit '$(CEREBATCH_DATA)/atlas' \
 	  --adults brain01 brain02 brain05 brain09 brain12 brain16 brain22 brain30 --hnu '$(CEREBATCH_DATA)/reliability/hnu_deepceres_volumes.csv' \
 	  --freesurfer 'whole02=$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz' --out $(PROOF)/networks/scans.tsv
-	$(BIN)/python benchmarks/robustness.py mirror cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 whole02))
-	$(BIN)/python benchmarks/robustness.py shrink cerebatch/networks/weights/1mm $(wildcard $(CEREBATCH_DATA)/scans/sub-brain01/anat/*_T1w.nii.gz)
-	$(BIN)/python benchmarks/robustness.py rescan cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 brain30 whole02)) \
+	$(BIN)/python -m benchmarks.accuracy.robustness mirror cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 whole02))
+	$(BIN)/python -m benchmarks.accuracy.robustness shrink cerebatch/networks/weights/1mm $(wildcard $(CEREBATCH_DATA)/scans/sub-brain01/anat/*_T1w.nii.gz)
+	$(BIN)/python -m benchmarks.accuracy.robustness rescan cerebatch/networks/weights/1mm $(wildcard $(patsubst %,$(CEREBATCH_DATA)/scans/sub-%/anat/*_T1w.nii.gz,brain01 brain30 whole02)) \
 	  --reliability '$(CEREBATCH_DATA)/reliability/hnu_deepceres_volumes.csv'
 
 # Super-resolution, T2 synthesis, deep registration, intracranial volume, 0.5 mm. Hours on 2 cores, after proof-atlas and proof-networks.
 proof-enhance: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-enhance: set CEREBATCH_DATA, and run make proof-networks first'; exit 2; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt scikit-image
-	$(BIN)/python benchmarks/train_helpers.py '$(CEREBATCH_DATA)' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/helpers
-	$(BIN)/python benchmarks/icv.py '$(CEREBATCH_DATA)' $(PROOF)/helpers --out $(PROOF)/helpers/icv.tsv
-	$(BIN)/python benchmarks/superres.py $(PROOF)/helpers/shipped/superres.safetensors '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans \
+	$(BIN)/python -m recipes.train_helpers '$(CEREBATCH_DATA)' $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/helpers
+	$(BIN)/python -m benchmarks.accuracy.icv '$(CEREBATCH_DATA)' $(PROOF)/helpers --out $(PROOF)/helpers/icv.tsv
+	$(BIN)/python -m benchmarks.accuracy.superres $(PROOF)/helpers/shipped/superres.safetensors '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans \
 	  --participants brain16 brain22 brain30 whole01 --pictures $(PROOF)/helpers/superres --out $(PROOF)/helpers/superres.tsv
-	$(BIN)/python benchmarks/t2_synthesis.py $(PROOF)/helpers/shipped/t2synth.safetensors $(PROOF)/atlas/scans \
+	$(BIN)/python -m benchmarks.accuracy.t2_synthesis $(PROOF)/helpers/shipped/t2synth.safetensors $(PROOF)/atlas/scans \
 	  --participants pair07 --pictures $(PROOF)/helpers/t2synth --out $(PROOF)/helpers/t2synth.tsv
-	$(BIN)/python benchmarks/deep_registration.py $(PROOF)/atlas/one.zarr $(PROOF)/helpers --out $(PROOF)/helpers/registration.tsv
-	$(BIN)/python benchmarks/intensity_correction.py $(PROOF)/atlas/half.zarr
-	$(BIN)/python benchmarks/train_half.py $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/networks
+	$(BIN)/python -m benchmarks.accuracy.deep_registration $(PROOF)/atlas/one.zarr $(PROOF)/helpers --out $(PROOF)/helpers/registration.tsv
+	$(BIN)/python -m benchmarks.accuracy.intensity_correction $(PROOF)/atlas/half.zarr
+	$(BIN)/python -m recipes.train_half $(PROOF)/atlas/one.zarr $(PROOF)/atlas/half.zarr $(PROOF)/networks
 	test -d $(PROOF)/networks/tests/fine || \
-	  $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/fine --persons 3 --heads 13,14 --images-per-person 2 --voxel-mm 0.7
-	$(BIN)/python benchmarks/resolutions.py $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks $(PROOF)/helpers --out $(PROOF)/helpers/resolutions.tsv
-	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/one.zarr --weights $(PROOF)/networks/shipped \
+	  $(BIN)/python -m benchmarks.accuracy.known_scans '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/fine --persons 3 --heads 13,14 --images-per-person 2 --voxel-mm 0.7
+	$(BIN)/python -m benchmarks.accuracy.resolutions $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks $(PROOF)/helpers --out $(PROOF)/helpers/resolutions.tsv
+	$(BIN)/python -m benchmarks.speed.pipeline '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/one.zarr --weights $(PROOF)/networks/shipped \
 	  --helpers $(PROOF)/helpers/shipped --out $(PROOF)/helpers/pipeline.png
-	$(BIN)/python benchmarks/pipeline.py '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/half.zarr --weights $(PROOF)/networks/half/shipped \
+	$(BIN)/python -m benchmarks.speed.pipeline '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/half.zarr --weights $(PROOF)/networks/half/shipped \
 	  --resolution 0.5 --precision bfloat16 --out $(PROOF)/helpers/pipeline-half.png
 
 # An hour or less on 2 cores. PCNtoolkit is measured where it is installed.
 proof-lifespan: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-lifespan: set CEREBATCH_DATA'; exit 2; }
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_speed.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_truth.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_compare.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_people.py '$(CEREBATCH_DATA)/volumes'
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_sexes.py '$(CEREBATCH_DATA)/volumes'
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/lifespan_peers.py '$(CEREBATCH_DATA)/volumes'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.truth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.compare
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.people '$(CEREBATCH_DATA)/volumes'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.sexes '$(CEREBATCH_DATA)/volumes'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.peers '$(CEREBATCH_DATA)/volumes'
 
 # Hours on 2 cores. The set is gone on with when it is there.
 proof-augment: install
@@ -151,15 +151,15 @@ proof-augment: install
 	  $(BIN)/cerebatch library build $(PROOF)/atlas/one.zarr --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
 	test -d $(PROOF)/augment/trial.zarr -a ! -d $(PROOF)/augment/trial.zarr.fits || \
 	  $(BIN)/cerebatch library build $(PROOF)/augment/trial.zarr --resolution 4.0 --lobules '$(CEREBATCH_DATA)/lobules' --heads '$(CEREBATCH_DATA)/heads'
-	$(BIN)/python benchmarks/proof_augment.py $(PROOF)/augment/many --library $(PROOF)/augment/trial.zarr
+	$(BIN)/python -m benchmarks.faults.many_targets $(PROOF)/augment/many --library $(PROOF)/augment/trial.zarr
 	test -d $(PROOF)/atlas/scans || \
 	  $(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/scans participant --method atlas --library $(PROOF)/atlas/one.zarr
-	$(BIN)/python benchmarks/augment.py rate $(PROOF)/atlas/one.zarr $(PROOF)/atlas/scans $(PROOF)/augment/scans.zarr
-	$(BIN)/python benchmarks/augmented_scans.py $(PROOF)/augment/scans.zarr $(PROOF)/atlas/scans --library $(PROOF)/atlas/one.zarr \
+	$(BIN)/python -m benchmarks.speed.augment rate $(PROOF)/atlas/one.zarr $(PROOF)/atlas/scans $(PROOF)/augment/scans.zarr
+	$(BIN)/python -m benchmarks.accuracy.augmented_scans $(PROOF)/augment/scans.zarr $(PROOF)/atlas/scans --library $(PROOF)/atlas/one.zarr \
 	  --picture $(PROOF)/augment/scans.png \
 	  --freesurfer sub-whole02='$(CEREBATCH_DATA)/scans-labelled/sub-whole02_desc-aparcaseg_dseg.nii.gz'
-	$(BIN)/python benchmarks/augment.py patches $(PROOF)/augment/scans.zarr
-	$(BIN)/python benchmarks/augment.py ants $(PROOF)/atlas/one.zarr
+	$(BIN)/python -m benchmarks.speed.augment patches $(PROOF)/augment/scans.zarr
+	$(BIN)/python -m benchmarks.speed.augment ants $(PROOF)/atlas/one.zarr
 
 # Section 3.6: fine-tuning on a set whose targets are children and old people, tested on people and heads that neither
 # the networks nor the set knew. Some six hours and a half on 2 cores.
@@ -175,22 +175,22 @@ proof-fine-tune: install
 	  $(BIN)/cerebatch simulate $(TUNE)/targets --people 24 --lobules $(TUNE)/lobules --heads $(TUNE)/heads --seed 7
 	$(BIN)/cerebatch augment $(PROOF)/atlas/one.zarr $(TUNE)/targets $(TUNE)/set.zarr \
 	  $(foreach one,subject-3 subject-5 head-13 head-14 head-15 head-16,--hold-out $(one)) || true
-	$(BIN)/python benchmarks/fine_tune.py $(PROOF)/atlas/one.zarr $(TUNE)/set.zarr $(TUNE)/networks
+	$(BIN)/python -m recipes.fine_tune $(PROOF)/atlas/one.zarr $(TUNE)/set.zarr $(TUNE)/networks
 	test -d $(TUNE)/images || \
-	  $(BIN)/python benchmarks/test_images.py '$(CEREBATCH_DATA)' $(TUNE)/images --persons 3,5 --images-per-person 4
+	  $(BIN)/python -m benchmarks.accuracy.known_scans '$(CEREBATCH_DATA)' $(TUNE)/images --persons 3,5 --images-per-person 4
 	test -f $(TUNE)/cohort/$(TRUTH) || $(BIN)/cerebatch simulate $(TUNE)/cohort --people 300 \
 	  --lobules '$(CEREBATCH_DATA)/lobules' --source subject-3 --heads $(TUNE)/heads-held --seed 11
-	for dataset in images cohort; do $(BIN)/python benchmarks/before_after.py $(TUNE)/$$dataset $(TUNE)/$$dataset-scores \
+	for dataset in images cohort; do $(BIN)/python -m benchmarks.accuracy.before_after $(TUNE)/$$dataset $(TUNE)/$$dataset-scores \
 	  --networks before=$(TUNE)/networks/before original=$(TUNE)/networks/original after=$(TUNE)/networks/augmented || exit 1; done
 	$(BIN)/cerebatch lifespan compare $(TUNE)/cohort-scores/before.tsv $(TUNE)/cohort-scores/after.tsv --tool cerebatch
 
 # What people look at: faults that quality control must find, and the cohort's page in a browser. An hour on 2 cores.
 proof-reports: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-reports: set CEREBATCH_DATA, and run make proof-atlas first'; exit 2; }
-	$(BIN)/python benchmarks/cohort_page.py --cases 5000
-	$(BIN)/python benchmarks/quality.py outputs $(PROOF)/atlas/scans --scans '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/mni152 --out $(PROOF)/quality_outputs.tsv
+	$(BIN)/python -m benchmarks.speed.cohort_page --cases 5000
+	$(BIN)/python -m benchmarks.faults.quality outputs $(PROOF)/atlas/scans --scans '$(CEREBATCH_DATA)/scans' $(PROOF)/atlas/mni152 --out $(PROOF)/quality_outputs.tsv
 	test -d $(PROOF)/quality/phantoms || $(BIN)/cerebatch simulate $(PROOF)/quality/phantoms --phantoms --people 12 --voxel-size 2 --seed 11
-	$(BIN)/python benchmarks/quality.py scans $(PROOF)/quality/phantoms $(PROOF)/quality/work --out $(PROOF)/quality_scans.tsv \
+	$(BIN)/python -m benchmarks.faults.quality scans $(PROOF)/quality/phantoms $(PROOF)/quality/work --out $(PROOF)/quality_scans.tsv \
 	  --labelled-case $(PROOF)/quality/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 
 # The site, in build/site.

@@ -1,4 +1,4 @@
-// Label fusion as Python sees it. Sizes are checked here so that no call can read outside an array; cerebatch/fusion.py
+// Label fusion as Python sees it. Sizes are checked here so that no call can read outside an array; cerebatch/spatial/fusion.py
 // says in full what was expected.
 #include "fusion_bindings.hpp"
 

@@ -12,11 +12,11 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from cerebatch import ants_bridge, space
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.tissues import TISSUES
-from cerebatch.phantom import write_cohort
+from cerebatch.simulation.phantom import write_cohort
+from cerebatch.spatial import ants_bridge, space
 
 # ITK reads its thread count once a process; all tests share one.
 ants_bridge.use_one_thread()

@@ -155,7 +155,7 @@ class TestDependencies:
 
 
 class TestImporting:
-    @pytest.mark.parametrize("module", ["cerebatch", "cerebatch.cli", "lifespan"])
+    @pytest.mark.parametrize("module", ["cerebatch", "cerebatch.cli.main", "lifespan"])
     def test_it_loads_nothing_heavy(self, module: str, tmp_path: Path) -> None:
         script = f"import sys, {module}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
         assert printed(script, tmp_path) == ""
@@ -163,7 +163,7 @@ class TestImporting:
     def test_the_help_loads_nothing_heavy(self, tmp_path: Path) -> None:
         script = (
             "import contextlib, io, sys\n"
-            "from cerebatch.cli import main\n"
+            "from cerebatch.cli.main import main\n"
             "sys.argv = ['cerebatch', 'run', '--help']\n"
             "with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):\n"
             "    main()\n"
@@ -207,7 +207,7 @@ class TestAnInstallationAwayFromTheTree:
             "import json\n"
             "import cerebatch, lifespan\n"
             "from cerebatch import _kernels\n"
-            "from cerebatch.batch.profile import load_profile\n"
+            "from cerebatch.batch.cluster.profile import load_profile\n"
             "from cerebatch.labels import LABELS\n"
             "files = [cerebatch.__file__, lifespan.__file__, _kernels.__file__]\n"
             "print(json.dumps([files, load_profile('local').kind, load_profile('serial').kind, len(LABELS)]))\n"

@@ -13,24 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cerebatch.atlas.similar import LeaveOut
+from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases, register_cases
 from cerebatch.augment.choose import Shelf, open_shelf
-from cerebatch.augment.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set
 from cerebatch.augment.make import relay_folder
-from cerebatch.augment.store import AugmentedSet, open_augmented
-from cerebatch.batch.events import Tell
+from cerebatch.batch.cluster.profile import Profile
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.profile import Profile
-from cerebatch.batch.relay import Outcome
+from cerebatch.batch.ledger.events import Tell
 from cerebatch.batch.run import run_jobs
+from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError
+from cerebatch.library.augmented.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set
+from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.checks import voxels_sha256
 from cerebatch.library.layout import array_of, variables, write_column
-from cerebatch.library.similar import LeaveOut
 from cerebatch.library.store import Library
-from cerebatch.library.subject_atlas import DISTANCE_WEIGHT, fuse_cases, register_cases
 from cerebatch.library.writing import consolidate
-from cerebatch.space import Volume
-from cerebatch.steps import Step, StepLog
+from cerebatch.spatial.space import Volume
+from cerebatch.timing import Step, StepLog
 
 VERSION = 1
 _TOLD = "atlas.json"

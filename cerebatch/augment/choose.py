@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cerebatch.atlas.similar import LeaveOut, Looks
+from cerebatch.atlas.subject_atlas import compared_region
 from cerebatch.errors import LibraryError
-from cerebatch.library.similar import LeaveOut, Looks
 from cerebatch.library.store import Library, open_library
-from cerebatch.library.subject_atlas import compared_region
-from cerebatch.space import Volume
+from cerebatch.spatial.space import Volume
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, WeightedRandomSampler
 
-from cerebatch.augment.store import AugmentedSet
+from cerebatch.library.augmented.store import AugmentedSet
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
 

@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cerebatch.atlas.similar import LeaveOut
 from cerebatch.augment.choose import most_similar_case, open_shelf
-from cerebatch.augment.layout import DONE, SET_ASIDE
 from cerebatch.augment.quality import Checks, check, reasons
 from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Target, read_prepared
 from cerebatch.augment.warp import bend
 from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.records import FileStamp, read_record
+from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
-from cerebatch.library.similar import LeaveOut
-from cerebatch.steps import Step, StepLog
+from cerebatch.library.augmented.layout import DONE, SET_ASIDE
+from cerebatch.timing import Step, StepLog
 
 VERSION = 1
 

@@ -10,10 +10,10 @@ from cerebatch.augment.job import AugmentJob, gather
 from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Targets
 from cerebatch.augment.writing import create, finish
-from cerebatch.batch.events import Tell
-from cerebatch.batch.profile import Profile
-from cerebatch.batch.relay import Outcome
+from cerebatch.batch.cluster.profile import Profile
+from cerebatch.batch.ledger.events import Tell
 from cerebatch.batch.run import run_jobs
+from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError, SettingsError
 from cerebatch.library.layout import open_store
 from cerebatch.library.store import Library

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cerebatch.augment.splits import Split
-from cerebatch.augment.store import AugmentedSet
-from cerebatch.files import require_empty, write_image, write_json
+from cerebatch.io.files import require_empty, write_image, write_json
 from cerebatch.labels import LABELS
+from cerebatch.library.augmented.splits import Split
+from cerebatch.library.augmented.store import AugmentedSet
 from cerebatch.library.layout import CONTRASTS
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cerebatch.augment.warp import Bent
 from cerebatch.labels import LABELS, N_CLASSES
-from cerebatch.space import Field, LabelMap, Volume, jacobian
+from cerebatch.spatial.space import Field, LabelMap, Volume, jacobian
 
 _CEILING = 300.0
 """Brighter than white matter is not compared: fat and vessels differ between scans for no reason of shape."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.greedy_bridge import GreedySchedule
-from cerebatch.library.subject_atlas import REGISTERED_MM, by_greedy, register_cases
-from cerebatch.networks.helpers import helper_card, register_by
-from cerebatch.space import Field, Volume
+from cerebatch.atlas.subject_atlas import REGISTERED_MM, by_greedy, register_cases
+from cerebatch.networks.auxiliary.loading import helper_card, register_by
+from cerebatch.spatial.greedy_bridge import GreedySchedule
+from cerebatch.spatial.space import Field, Volume
 
 _SCHEDULE = GreedySchedule(
     "NCC", iterations=(100, 50, 10), smoothing_mm=None, radius=2, affine_iterations=(100, 50, 10)

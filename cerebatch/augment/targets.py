@@ -8,11 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from cerebatch.bids import Case, Problem, find_cases, output_name
-from cerebatch.description import makers, read_description
 from cerebatch.errors import DatasetError, ScanGeometryError, ScanVoxelError, UnreadableScanError
-from cerebatch.participants import MISSING, read_participants
-from cerebatch.space import RESOLUTIONS, TEMPLATE_SPACE, Volume, cerebellum_box
+from cerebatch.io.bids import Case, Problem, find_cases, output_name
+from cerebatch.io.description import makers, read_description
+from cerebatch.io.participants import MISSING, read_participants
+from cerebatch.spatial.space import RESOLUTIONS, TEMPLATE_SPACE, Volume, cerebellum_box
 from lifespan.simulated import is_simulated
 
 _UNKNOWN = (

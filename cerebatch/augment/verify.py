@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cerebatch.augment.layout import COLUMNS, DONE, VOLUMES, open_set
-from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.writing import set_digest
 from cerebatch.errors import LibraryError
 from cerebatch.labels import N_CLASSES
+from cerebatch.library.augmented.layout import COLUMNS, DONE, VOLUMES, open_set
+from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.checks import voxels_sha256, wrong_voxels
 from cerebatch.library.layout import Voxels, array_of, read_column
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
-from cerebatch.space import Field, LabelMap, Volume, warp_labels
+from cerebatch.spatial.space import Field, LabelMap, Volume, warp_labels
 
 
 @dataclass(frozen=True)

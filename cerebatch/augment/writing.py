@@ -16,7 +16,10 @@ from typing import Any
 import zarr
 
 import cerebatch
-from cerebatch.augment.layout import (
+from cerebatch.augment.warp import Bent
+from cerebatch.errors import LibraryError
+from cerebatch.labels import LABELS
+from cerebatch.library.augmented.layout import (
     COLUMNS,
     EMPTY,
     FAILED,
@@ -28,14 +31,11 @@ from cerebatch.augment.layout import (
     open_set,
     write_volumes,
 )
-from cerebatch.augment.warp import Bent
-from cerebatch.errors import LibraryError
-from cerebatch.labels import LABELS
 from cerebatch.library.checks import voxels_sha256, wrong_voxels
 from cerebatch.library.layout import CONTRASTS, array_of, read_column, variables, write_column
 from cerebatch.library.tissues import TISSUES
 from cerebatch.library.writing import as_stored, consolidate
-from cerebatch.space import TEMPLATE_SPACE, cerebellum_box
+from cerebatch.spatial.space import TEMPLATE_SPACE, cerebellum_box
 
 
 def create(path: Path, names: Sequence[str], resolution: float, **decided: Any) -> None:

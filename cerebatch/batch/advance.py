@@ -11,9 +11,9 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from cerebatch.batch.events import Event, Tell
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.records import (
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.records import (
     DISK_FULL,
     Failure,
     Record,

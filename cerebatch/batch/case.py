@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.batch.job import STAGES, Job, Needs, Stage
-from cerebatch.batch.records import FileStamp, read_record
-from cerebatch.bids import Case
+from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
+from cerebatch.io.bids import Case
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
+from cerebatch.networks.auxiliary.loading import helper_card
 from cerebatch.networks.card import Helper
-from cerebatch.networks.helpers import helper_card
-from cerebatch.settings import RunSettings
 from cerebatch.stages import atlas, measure, prepare, segment
+from cerebatch.stages.settings import RunSettings
 
 SOFTWARE = ("cerebatch", "antspyx", "nibabel", "nilearn", "numpy", "picsl-greedy", "scipy")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cerebatch.batch.records import FileStamp, stage_key
-from cerebatch.steps import Step
+from cerebatch.batch.ledger.records import FileStamp, stage_key
+from cerebatch.timing import Step
 
 Kind = Literal["cpu", "gpu"]
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from cerebatch.batch.events import Event, Tell
+from cerebatch.batch.cluster.profile import Profile, require_fit
+from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
 from cerebatch.batch.job import KNOWN_STAGES, Job
-from cerebatch.batch.manifest import End, Manifest, begin, finish, runs_folder
-from cerebatch.batch.place import WarmUp, engines, private_folder
-from cerebatch.batch.profile import Profile, require_fit
-from cerebatch.batch.relay import Outcome, Relay, Status
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.manifest import End, Manifest, begin, finish, runs_folder
+from cerebatch.batch.runner import Outcome, Relay, Status
 
 INTERRUPTED = 130
 """Exit status of a run that was stopped twice."""

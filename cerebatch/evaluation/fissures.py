@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.labels import LABELS
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 MOVED_MM = (2.0, 4.0)
 """Borders are compared with themselves moved by these distances."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cerebatch.errors import DatasetError
-from cerebatch.labelmaps import map_name
-from cerebatch.participants import natural
-from cerebatch.scan import EXTENSIONS
+from cerebatch.io.labelmaps import map_name
+from cerebatch.io.participants import natural
+from cerebatch.io.scan import EXTENSIONS
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
-from cerebatch.evaluation.overlap import SCORED, dice, dice_by_structure, hausdorff95_mm, mean_dice
-from cerebatch.labelmaps import read_dseg
+from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS, LOBES
-from cerebatch.space import Grid, LabelMap, apply, resample_labels
+from cerebatch.measures.overlap import SCORED, dice, dice_by_structure, hausdorff95_mm, mean_dice
+from cerebatch.spatial.space import Grid, LabelMap, apply, resample_labels
 
 WHOLE = "cerebellum"
 MEANS = (f"mean of {len(LABELS)} structures", f"mean of {len(SCORED)} structures")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-from cerebatch.evaluation.overlap import SCORED
 from cerebatch.evaluation.scores import MEANS, NAN, Score
 from cerebatch.labels import LABELS
+from cerebatch.measures.overlap import SCORED
 
 Scores = Mapping[str, Sequence[Score]]
 """Case -> its scores, as `scores.score` gives them."""

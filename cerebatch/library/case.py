@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch import labels
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 
 @dataclass(frozen=True)

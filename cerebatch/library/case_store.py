@@ -14,9 +14,9 @@ import zarr
 from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
+from cerebatch.intensity.tissue import Contrast
 from cerebatch.library.layout import CONTRASTS, FILL, Voxels, array_of, variables
-from cerebatch.space import Grid, LabelMap, Volume, cerebellum_box
-from cerebatch.tissue import Contrast
+from cerebatch.spatial.space import Grid, LabelMap, Volume, cerebellum_box
 
 
 @dataclass(frozen=True)

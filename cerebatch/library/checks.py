@@ -14,7 +14,7 @@ from cerebatch import labels
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.layout import Voxels, preview, read_column, variables
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import Grid
+from cerebatch.spatial.space import Grid
 
 
 def wrong_shapes(case: LabelledCase, grid: Grid) -> list[str]:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from cerebatch.errors import LibraryError
-from cerebatch.library.blocks import cut
+from cerebatch.intensity.tissue import Contrast
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import RESOLUTIONS, Grid, Volume, cerebellum_box
-from cerebatch.tissue import Contrast
+from cerebatch.spatial.blocks import cut
+from cerebatch.spatial.space import RESOLUTIONS, Grid, Volume, cerebellum_box
 
 SCHEMA = "cerebatch library"
 VERSION = 1

@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import LibraryError
 from cerebatch.library.case_store import CaseStore
-from cerebatch.library.layout import (
-    COLUMNS,
-    REBUILD,
-    array_of,
-    grid_of,
-    open_store,
-    read_column,
-    read_records,
-)
+from cerebatch.library.layout import COLUMNS, REBUILD, array_of, grid_of, open_store, read_column, read_records
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cerebatch.space import Volume
-from cerebatch.tissue import TARGETS, Contrast
+from cerebatch.intensity.tissue import TARGETS, Contrast
+from cerebatch.spatial.space import Volume
 
 TISSUES = ("air", "CSF", "GM", "WM", "bone", "fat", "muscle", "vessel")
 """Fat stands for skin and marrow as well, vessel for veins, mucosa and the eye."""

@@ -21,7 +21,6 @@ from zarr.errors import ZarrUserWarning
 
 import cerebatch
 from cerebatch.errors import LibraryError
-from cerebatch.library.blocks import cut
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.checks import library_digest, voxels_sha256, wrong_shapes, wrong_voxels
 from cerebatch.library.layout import (
@@ -44,7 +43,8 @@ from cerebatch.library.layout import (
     write_column,
 )
 from cerebatch.library.tissues import TISSUES
-from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, cerebellum_box
+from cerebatch.spatial.blocks import cut
+from cerebatch.spatial.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, cerebellum_box
 
 
 def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, licence: str) -> None:

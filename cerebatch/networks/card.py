@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cerebatch.errors import WeightsError
-from cerebatch.space import TEMPLATE_SPACE
+from cerebatch.spatial.space import TEMPLATE_SPACE
 
 Architecture = Literal["dpn", "unet", "dpn-refined", "unet-refined"]
 REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined": "unet"}

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from cerebatch.errors import StageError
 from cerebatch.labels import N_CLASSES, STRUCTURES
-from cerebatch.networks.blocks import device_of
+from cerebatch.networks.architectures.blocks import device_of
 from cerebatch.networks.inputs import crop_around, lobules_input, sides_input
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 Precision = Literal["float32", "bfloat16"]
 

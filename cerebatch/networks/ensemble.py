@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.evaluation.overlap import dice_by_structure
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
-from cerebatch.networks.blocks import named_device
+from cerebatch.measures.overlap import dice_by_structure
+from cerebatch.networks.architectures.blocks import named_device
 from cerebatch.networks.cascade import Cascade, Channels, Precision
 from cerebatch.networks.folder import read_cards
 from cerebatch.networks.inputs import brain_region, image_channel
 from cerebatch.networks.weights import read_network
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 
 @dataclass(frozen=True)

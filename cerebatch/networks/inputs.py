@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch import template
+from cerebatch.intensity.standardise import standardised
 from cerebatch.labels import STRUCTURES
-from cerebatch.space import LabelMap, Volume, cerebellum_box, resample
-from cerebatch.standardise import standardised
+from cerebatch.spatial import template
+from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box, resample
 
 SIDES = 3
 """Classes of the first network: background, left, right."""

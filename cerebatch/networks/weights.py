@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cerebatch.errors import WeightsError
-from cerebatch.networks.build import build
+from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import GIVE, BaseCard, Card, read_card
 
 

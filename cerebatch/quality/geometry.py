@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cerebatch import icv
 from cerebatch.labels import LABELS
-from cerebatch.quality.material import Material
+from cerebatch.measures import icv
+from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import Metric
-from cerebatch.space import apply, inverse
+from cerebatch.spatial.space import apply, inverse
 
 _EDGE_MM = 2.0
 _ACROSS_MM = 4.0

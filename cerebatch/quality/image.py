@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch import template
+from cerebatch.intensity.tissue import TARGETS
 from cerebatch.labels import LABELS
-from cerebatch.quality.material import Material
+from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import Metric
-from cerebatch.registration import foreground_threshold
-from cerebatch.space import Grid, Volume, resample
-from cerebatch.tissue import TARGETS
+from cerebatch.spatial import template
+from cerebatch.spatial.registration import foreground_threshold
+from cerebatch.spatial.space import Grid, Volume, resample
 
 _WHITE = [label.index for label in LABELS if label.structure == "White matter"]
 _FARTHEST_MM = 8.0

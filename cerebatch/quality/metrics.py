@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cerebatch.quality.geometry import geometry_metrics
 from cerebatch.quality.image import image_metrics
-from cerebatch.quality.material import Material
+from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import Metric
 from cerebatch.quality.structures import structure_metrics
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from cerebatch.labels import LABELS, STRUCTURES
-from cerebatch.quality.material import Material
+from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import WHOLE, Metric
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)

@@ -9,15 +9,15 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from cerebatch.figures.slices import Images, legend, mosaic, planes
 from cerebatch.labels import LABELS, LOBES, STRUCTURES
+from cerebatch.measures.volumes import SIDES, WHOLE
 from cerebatch.quality.metric import DESCRIPTIONS
 from cerebatch.report.curves import charts
 from cerebatch.report.methods import methods_of
 from cerebatch.report.norms import Place, describe, why_not
 from cerebatch.report.result import Person, Result, Row
-from cerebatch.report.slices import Images, legend, mosaic, planes
-from cerebatch.space import TEMPLATE_SPACE
-from cerebatch.volumes import SIDES, WHOLE
+from cerebatch.spatial.space import TEMPLATE_SPACE
 
 if TYPE_CHECKING:
     from jinja2 import Environment

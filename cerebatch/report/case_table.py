@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from cerebatch.files import separated
+from cerebatch.io.files import separated
 from cerebatch.labels import LOBES, STRUCTURES
+from cerebatch.measures.volumes import COLUMNS as VOLUME_COLUMNS
+from cerebatch.measures.volumes import SIDES, WHOLE
 from cerebatch.report.norms import FIGURES, Place
 from cerebatch.report.result import Person, Result, Row
-from cerebatch.volumes import COLUMNS as VOLUME_COLUMNS
-from cerebatch.volumes import SIDES, WHOLE
 
 Layout = Literal["tidy", "ceres"]
 

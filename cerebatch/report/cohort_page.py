@@ -9,10 +9,10 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from cerebatch.labels import LOBES, STRUCTURES
+from cerebatch.measures.volumes import SIDES, WHOLE
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report.case_page import environment, style
 from cerebatch.report.cohort_tables import Table
-from cerebatch.volumes import SIDES, WHOLE
 
 if TYPE_CHECKING:
     from lifespan import LifespanModel

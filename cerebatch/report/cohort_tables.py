@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
-from cerebatch.files import write_json, write_whole
+from cerebatch.io.files import write_json, write_whole
 from cerebatch.quality.metric import BOTH, DESCRIPTIONS, WHOLE
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report.result import Person, Result, Row, read_result

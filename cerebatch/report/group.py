@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cerebatch import __version__
-from cerebatch.files import write_whole
+from cerebatch.figures.slices import Images, thumbnail
+from cerebatch.io.files import write_whole
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report import cohort_tables as tables
 from cerebatch.report.case_table import Layout, as_ceres, as_csv, ceres_row
@@ -19,7 +20,6 @@ from cerebatch.report.cohort_page import THUMBNAIL_BYTES, THUMBNAILS, cohort_htm
 from cerebatch.report.norms import describe, read_norms
 from cerebatch.report.pages import FOLDER
 from cerebatch.report.result import Person, Result
-from cerebatch.report.slices import Images, thumbnail
 from lifespan.simulated import is_simulated
 
 if TYPE_CHECKING:

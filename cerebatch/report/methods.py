@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from cerebatch.space import TEMPLATE_SPACE
+from cerebatch.spatial.space import TEMPLATE_SPACE
 
 
 @dataclass(frozen=True)

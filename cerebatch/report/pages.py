@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cerebatch import __version__
 from cerebatch.errors import CerebatchError
-from cerebatch.files import write_json, write_rows, write_whole
+from cerebatch.io.files import write_json, write_rows, write_whole
 from cerebatch.report.case_table import Layout, case_rows, csv_path, csv_text, data_dictionary
 from cerebatch.report.pdf import can_write_pdf, write_pdf
 from cerebatch.report.result import Person, read_result

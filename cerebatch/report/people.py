@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from cerebatch.participants import MISSING, parse_age, parse_sex, read_participants, read_session
+from cerebatch.io.participants import MISSING, parse_age, parse_sex, read_participants, read_session
 from cerebatch.report.result import Person
 
 _SITE = ("site", "site_id", "scanner")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
-from cerebatch.files import read_rows
+from cerebatch.io.files import read_rows
 
 Row = dict[str, str]
 

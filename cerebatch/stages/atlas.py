@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cerebatch.files import read_voxels, write_image, write_json
+from cerebatch.atlas.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
+from cerebatch.io.files import read_voxels, write_image, write_json
 from cerebatch.library.store import open_library
-from cerebatch.library.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
-from cerebatch.networks.helpers import register_by
-from cerebatch.steps import Step, StepLog
+from cerebatch.networks.auxiliary.loading import register_by
+from cerebatch.timing import Step, StepLog
 
 VERSION = 2
 

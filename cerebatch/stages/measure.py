@@ -9,16 +9,17 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from cerebatch import confidence, volumes
-from cerebatch.bids import Case, output_name
-from cerebatch.files import read_voxels, write_affine, write_image, write_json, write_label_table, write_rows
-from cerebatch.labelmaps import read_dseg
-from cerebatch.quality.material import Material
+from cerebatch.figures.overlays import draw_lobules, draw_registration
+from cerebatch.intensity.tissue import TARGETS, Contrast
+from cerebatch.io.bids import Case, output_name
+from cerebatch.io.files import read_voxels, write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.io.labelmaps import read_dseg
+from cerebatch.io.scan import read_scan
+from cerebatch.measures import confidence, volumes
+from cerebatch.quality.inputs import Material
+from cerebatch.quality.io import write_quality
 from cerebatch.quality.metrics import all_metrics
-from cerebatch.quality.written import write_quality
-from cerebatch.report.figures import draw_lobules, draw_registration
-from cerebatch.scan import read_scan
-from cerebatch.space import (
+from cerebatch.spatial.space import (
     RESOLUTIONS,
     TEMPLATE_SPACE,
     LabelMap,
@@ -28,8 +29,7 @@ from cerebatch.space import (
     resample_labels,
 )
 from cerebatch.stages.prepare import Prepared
-from cerebatch.steps import Step, StepLog
-from cerebatch.tissue import TARGETS, Contrast
+from cerebatch.timing import Step, StepLog
 
 VERSION = 5
 

@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from cerebatch import ants_bridge, template, tissue
-from cerebatch.ants_bridge import Schedule
-from cerebatch.files import write_image
-from cerebatch.icv import Icv, from_affine
+from cerebatch.intensity import tissue
+from cerebatch.intensity.tissue import Contrast, TissueMeans
+from cerebatch.io.files import write_image
+from cerebatch.io.scan import Scan, read_scan
+from cerebatch.io.scan_checks import foreground_of, looks_brain_extracted
+from cerebatch.measures.icv import Icv, from_affine
 from cerebatch.networks.card import HelperCard, read_card
-from cerebatch.registration import FINE_MM, foreground_threshold, register_to_template
-from cerebatch.scan import Scan, read_scan
-from cerebatch.scan_checks import foreground_of, looks_brain_extracted
-from cerebatch.space import Affine, Grid, Volume, cerebellum_box, inverse, resample
-from cerebatch.steps import Step, StepLog
-from cerebatch.tissue import Contrast, TissueMeans
+from cerebatch.spatial import ants_bridge, template
+from cerebatch.spatial.ants_bridge import Schedule
+from cerebatch.spatial.registration import FINE_MM, foreground_threshold, register_to_template
+from cerebatch.spatial.space import Affine, Grid, Volume, cerebellum_box, inverse, resample
+from cerebatch.timing import Step, StepLog
 
 VERSION = 3
 
@@ -195,8 +196,8 @@ def prepare(
 
 
 def _seen(weights: Path, scan: Scan, mni_from_native: Affine) -> Icv:
-    from cerebatch.networks.helpers import load_helper  # torch takes seconds, and only this needs it
-    from cerebatch.networks.intracranial import measured
+    from cerebatch.networks.auxiliary.intracranial import measured
+    from cerebatch.networks.auxiliary.loading import load_helper  # torch takes seconds, and only this needs it
 
     return measured(load_helper(weights, "icv"), weights, scan.image, scan.grid, mni_from_native)
 
@@ -245,8 +246,8 @@ def _boxed(image: Volume, grid: Grid, native_from_mni: Affine, resolution: float
 
 
 def _refined(weights: Path, image: Volume, grid: Grid, native_from_mni: Affine, resolution: float) -> Volume:
-    from cerebatch.networks.helpers import helper_card, load_helper
-    from cerebatch.networks.superres import FACTOR, refined
+    from cerebatch.networks.auxiliary.loading import helper_card, load_helper
+    from cerebatch.networks.auxiliary.superres import FACTOR, refined
 
     helper_card(weights, "superres", resolution)
     finer = refined(load_helper(weights, "superres"), _boxed(image, grid, native_from_mni, FACTOR * resolution))

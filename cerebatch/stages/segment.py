@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
-from cerebatch.evaluation.overlap import dice_by_structure
-from cerebatch.files import read_voxels, write_image, write_json, write_shares
-from cerebatch.labelmaps import read_dseg
+from cerebatch.io.files import read_voxels, write_image, write_json, write_shares
+from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
-from cerebatch.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, apply, cerebellum_box, resample_labels
-from cerebatch.steps import Step, StepLog
+from cerebatch.measures.overlap import dice_by_structure
+from cerebatch.spatial.space import TEMPLATE_SPACE, Grid, LabelMap, Volume, apply, cerebellum_box, resample_labels
+from cerebatch.timing import Step, StepLog
 
 VERSION = 3
 
@@ -90,9 +90,9 @@ def segment_by_networks(
 
 
 def _made_up_t2w(weights: Path, t1w: Volume, resolution: float) -> Volume:
-    from cerebatch.networks.helpers import helper_card, load_helper
+    from cerebatch.networks.auxiliary.loading import helper_card, load_helper
+    from cerebatch.networks.auxiliary.t2synth import synthesised_t2w
     from cerebatch.networks.inputs import brain_region
-    from cerebatch.networks.t2synth import synthesised_t2w
 
     helper_card(weights, "t2synth", resolution)
     return synthesised_t2w(load_helper(weights, "t2synth"), t1w, brain_region(resolution))

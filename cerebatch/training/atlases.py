@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cerebatch.atlas.similar import LeaveOut, most_similar
+from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, compared_region, fuse_cases, register_cases
 from cerebatch.errors import LibraryError
 from cerebatch.labels import mirrored
-from cerebatch.library.similar import LeaveOut, most_similar
 from cerebatch.library.store import Library, open_library
-from cerebatch.library.subject_atlas import DISTANCE_WEIGHT, compared_region, fuse_cases, register_cases
-from cerebatch.space import LabelMap
+from cerebatch.spatial.space import LabelMap
 
 CASES_OF_A_PERSON = 2
 """At most so many cases of each person vote; at inference 20 do, so these atlases are a little worse."""

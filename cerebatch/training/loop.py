@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cerebatch.networks.blocks import named_device
-from cerebatch.networks.build import part_of
+from cerebatch.networks.architectures.blocks import named_device
+from cerebatch.networks.architectures.build import part_of
 from cerebatch.networks.card import read_card
 from cerebatch.networks.memory import keep_memory, release_memory
 from cerebatch.networks.weights import fill
 from cerebatch.training.config import LoopConfig
-from cerebatch.training.lessons.base import Forward, Lesson
+from cerebatch.training.tasks.base import Forward, Lesson
 
 CHECKPOINT = "checkpoint.pt"
 _ADAM_SHARE = 2 / 3

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from cerebatch.augment.splits import people_of_set
-from cerebatch.augment.store import AugmentedSet
-from cerebatch.library.arbor import CORES
+from cerebatch.building.arbor import CORES
+from cerebatch.library.augmented.splits import people_of_set
+from cerebatch.library.augmented.store import AugmentedSet
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
@@ -31,12 +31,12 @@ from cerebatch.networks.inputs import (
     sides_input,
     sides_of,
 )
-from cerebatch.space import LabelMap
+from cerebatch.spatial.space import LabelMap
 from cerebatch.training.atlases import TrainingAtlases
-from cerebatch.training.contrast import Kind, random_intensities, render
-from cerebatch.training.deformation import Strength, deformed, deformed_labels, random_grid
-from cerebatch.training.degrade import degraded, extraction
-from cerebatch.training.draw import choice
+from cerebatch.training.transforms.contrast import Kind, random_intensities, render
+from cerebatch.training.transforms.deformation import Strength, deformed, deformed_labels, random_grid
+from cerebatch.training.transforms.draw import choice
+from cerebatch.training.transforms.flaws import degraded, extraction
 
 _T1W: dict[Kind, float] = {"T1-like": 0.85, "arbitrary": 0.15}
 _T2W: dict[Kind | Literal["absent", "T1w"], float] = {"absent": 0.45, "T2-like": 0.35, "arbitrary": 0.1, "T1w": 0.1}

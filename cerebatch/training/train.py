@@ -9,13 +9,13 @@ import yaml
 from pydantic import ValidationError
 
 from cerebatch.errors import SettingsError
-from cerebatch.files import write_json
-from cerebatch.networks.blocks import parameters_of
+from cerebatch.io.files import write_json
+from cerebatch.networks.architectures.blocks import parameters_of
 from cerebatch.networks.weights import write_weights
 from cerebatch.training.config import NETWORKS, LoopConfig
-from cerebatch.training.courses import course_of
 from cerebatch.training.log import TrainingLog
 from cerebatch.training.loop import CHECKPOINT, Training
+from cerebatch.training.setups import course_of
 
 CONFIG_NAME = "config.json"
 

@@ -15,19 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch import space
 from cerebatch.augment.make import jobs_of, make
-from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.targets import find_targets
-from cerebatch.batch.profile import load_profile
-from cerebatch.description import dataset_description
-from cerebatch.files import write_image, write_json
-from cerebatch.library.blocks import majority
+from cerebatch.batch.cluster.profile import load_profile
+from cerebatch.io.description import dataset_description
+from cerebatch.io.files import write_image, write_json
+from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.case import LabelledCase, mirrored_pair
 from cerebatch.library.store import Library, open_library
 from cerebatch.library.tissues import TISSUES
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.phantom.head import template_head
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.simulation.phantom.head import template_head
+from cerebatch.spatial import space
+from cerebatch.spatial.blocks import majority
 
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]
 

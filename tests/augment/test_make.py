@@ -18,25 +18,25 @@ import torch
 import xarray as xr
 from torch import nn
 
+from cerebatch.atlas.subject_atlas import compared_region
 from cerebatch.augment import writing
-from cerebatch.augment.layout import DONE, FAILED, SET_ASIDE, names_of
 from cerebatch.augment.make import jobs_of, make, relay_folder
 from cerebatch.augment.registration import Registration
-from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.targets import find_targets, read_prepared
 from cerebatch.augment.verify import verify
 from cerebatch.augment.warp import Bent
-from cerebatch.batch.events import Event
-from cerebatch.batch.profile import load_profile
-from cerebatch.description import dataset_description
+from cerebatch.batch.cluster.profile import load_profile
+from cerebatch.batch.ledger.events import Event
 from cerebatch.errors import DatasetError, LibraryError, SettingsError
-from cerebatch.files import write_json
+from cerebatch.io.description import dataset_description
+from cerebatch.io.files import write_json
+from cerebatch.library.augmented.layout import DONE, FAILED, SET_ASIDE, names_of
+from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.store import Library
-from cerebatch.library.subject_atlas import compared_region
+from cerebatch.networks.auxiliary.registration import RegistrationNetwork
 from cerebatch.networks.card import HelperCard, read_card
-from cerebatch.networks.registration import RegistrationNetwork
 from cerebatch.networks.weights import write_weights
-from cerebatch.space import cerebellum_box, warp_labels
+from cerebatch.spatial.space import cerebellum_box, warp_labels
 
 NAMES = ("sub-01", "sub-02_ses-1", "sub-02_ses-2", "sub-05")
 
@@ -54,7 +54,7 @@ def make_set(library: Library, targets: Path, path: Path, seed: int = 1) -> Augm
 
 def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, away from the source tree."""
-    command = [sys.executable, "-c", "from cerebatch.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from cerebatch.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=300, env=os.environ)
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     small_library: Library, targets: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "killed.zarr"
-    program = "from cerebatch.cli import main; main()"
+    program = "from cerebatch.cli.main import main; main()"
     arguments = ["augment", small_library.path, targets, path, "--profile", "serial"]
     run = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], cwd="/", stdout=subprocess.DEVNULL)
     made = tmp_path / "killed.zarr.relay" / "cases" / "made"

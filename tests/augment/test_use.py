@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from cerebatch.augment.atlas_pass import cost, jobs_of, make_atlases
 from cerebatch.augment.dataset import CaseDataset, SubjectDataset, half_and_half
 from cerebatch.augment.nnunet import export
-from cerebatch.augment.splits import Split, folds, hold_out, people_of_library, people_of_set
-from cerebatch.augment.store import AugmentedSet, open_augmented
 from cerebatch.augment.verify import verify
-from cerebatch.batch.profile import load_profile
+from cerebatch.batch.cluster.profile import load_profile
 from cerebatch.errors import DatasetError, LibraryError
+from cerebatch.library.augmented.splits import Split, folds, hold_out, people_of_library, people_of_set
+from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.store import Library
 from cerebatch.networks.card import Card, read_card
 from cerebatch.training import samples as samples_module

@@ -13,7 +13,7 @@ from cerebatch import _kernels
 from cerebatch.augment.quality import LIMITS, Checks, check, reasons
 from cerebatch.augment.warp import bend
 from cerebatch.library.store import Library
-from cerebatch.space import Field, jacobian, warp_labels
+from cerebatch.spatial.space import Field, jacobian, warp_labels
 
 SHAPE = (9, 8, 7)
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.records import FileStamp
+from cerebatch.batch.ledger.records import FileStamp
 from cerebatch.errors import UnreadableScanError
-from cerebatch.steps import Step, StepLog
+from cerebatch.timing import Step, StepLog
 
 STAGES = ("prepare", "atlas", "segment", "measure")
 
@@ -137,7 +137,7 @@ def jobs_of(
 
 def main() -> None:
     """Run the cohort and say how it ended."""
-    from cerebatch.batch.profile import load_profile
+    from cerebatch.batch.cluster.profile import load_profile
     from cerebatch.batch.run import run_jobs
 
     parser = argparse.ArgumentParser()

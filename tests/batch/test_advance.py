@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cerebatch.batch.advance import Call, Progress, advance
-from cerebatch.batch.events import Event
 from cerebatch.batch.job import Job, Needs
-from cerebatch.batch.records import DISK_FULL, Failure, read_record, write_model
+from cerebatch.batch.ledger.events import Event
+from cerebatch.batch.ledger.records import DISK_FULL, Failure, read_record, write_model
 
 
 def call(job: Job, stage: str, **more: Any) -> Progress:

@@ -9,11 +9,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cerebatch import labels, space
+from cerebatch import labels
 from cerebatch.errors import LabelMapError
-from cerebatch.evaluation.overlap import dice, hausdorff95_mm
 from cerebatch.evaluation.scores import MEANS, WHOLE, Score, regions, score, score_files
-from cerebatch.phantom.cerebellum import template_case
+from cerebatch.measures.overlap import dice, hausdorff95_mm
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.spatial import space
 
 
 def saved(path: Path, dseg: space.LabelMap, affine: space.Affine) -> Path:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cerebatch.evaluation.overlap import SCORED
 from cerebatch.evaluation.scores import MEANS, NAN, WHOLE, Score, regions
 from cerebatch.evaluation.summary import RegionSummary, compare, summarise
+from cerebatch.measures.overlap import SCORED
 
 
 def scores(dice: np.ndarray) -> list[Score]:

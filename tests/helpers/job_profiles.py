@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cerebatch.batch.job_script import WorkerPlace
-from cerebatch.batch.profile import Cluster, WorkerClass
+from cerebatch.batch.cluster.job_script import WorkerPlace
+from cerebatch.batch.cluster.profile import Cluster, WorkerClass
 
 
 def cluster(**changes: Any) -> Cluster:

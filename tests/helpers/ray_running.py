@@ -15,8 +15,8 @@ import psutil
 from cerebatch.batch.advance import Call
 from cerebatch.batch.engines.base import EngineFailure, Result
 from cerebatch.batch.engines.on_ray import Actors, RayEngine
-from cerebatch.batch.events import Event
 from cerebatch.batch.job import Job
+from cerebatch.batch.ledger.events import Event
 
 THREADS = 2
 """Of the engine's one actor."""

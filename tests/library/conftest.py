@@ -15,11 +15,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch import labels, space
+from cerebatch import labels
 from cerebatch.library.case import LabelledCase, mirrored_pair
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.phantom.head import template_head
-from cerebatch.template import tissue_probabilities
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.simulation.phantom.head import template_head
+from cerebatch.spatial import space
+from cerebatch.spatial.template import tissue_probabilities
 
 MakeCase = Callable[..., LabelledCase]
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import zarr
 
-from cerebatch import space
 from cerebatch.errors import LibraryError
 from cerebatch.library.layout import open_store, preview, variables
+from cerebatch.spatial import space
 
 GRID = space.cerebellum_box(4.0)
 

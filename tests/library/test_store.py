@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cerebatch import space
 from cerebatch.errors import LibraryError
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase
@@ -21,6 +20,7 @@ from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import digest, info, open_library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.library.verify import verify
+from cerebatch.spatial import space
 
 GRID = space.cerebellum_box(4.0)
 NAMES = ("a", "a-mirrored", "b", "b-mirrored")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cerebatch import space
 from cerebatch.errors import LibraryError
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair
 from cerebatch.library.store import digest, open_library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.library.verify import verify
+from cerebatch.spatial import space
 
 GRID = space.cerebellum_box(4.0)
 NAMES = ("a", "a-mirrored", "b", "b-mirrored")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cerebatch.networks.blocks import parameters_of
-from cerebatch.networks.build import build
+from cerebatch.networks.architectures.blocks import parameters_of
+from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import Architecture, Card, Task
 from cerebatch.networks.weights import write_weights
 

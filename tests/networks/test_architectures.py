@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 import torch
 
-from cerebatch.networks.blocks import parameters_of
-from cerebatch.networks.build import CLASSES, build
+from cerebatch.networks.architectures.blocks import parameters_of
+from cerebatch.networks.architectures.build import CLASSES, build
+from cerebatch.networks.architectures.dpn import DPN
+from cerebatch.networks.architectures.refined import Refined
+from cerebatch.networks.architectures.unet import UNet
 from cerebatch.networks.card import REFINED, Architecture
-from cerebatch.networks.dpn import DPN
-from cerebatch.networks.refined import Refined
-from cerebatch.networks.unet import UNet
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 

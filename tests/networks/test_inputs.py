@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cerebatch.labels import LABELS, STRUCTURES
 from cerebatch.networks import inputs
-from cerebatch.networks.blocks import padded
+from cerebatch.networks.architectures.blocks import padded
 
 CODES = np.array([0, *(label.index for label in LABELS)], dtype=np.uint8)
 

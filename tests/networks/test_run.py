@@ -15,14 +15,14 @@ import pandas as pd
 import pytest
 import torch
 
-from cerebatch.icv import from_affine
 from cerebatch.library.case import LabelledCase
-from cerebatch.networks import intracranial, t2synth
+from cerebatch.measures.icv import from_affine
+from cerebatch.networks.auxiliary import intracranial, t2synth
+from cerebatch.networks.auxiliary.registration import RegistrationNetwork
+from cerebatch.networks.auxiliary.superres import SuperResolution
 from cerebatch.networks.card import Card, HelperCard, read_card
-from cerebatch.networks.registration import RegistrationNetwork
-from cerebatch.networks.superres import SuperResolution
 from cerebatch.networks.weights import read_network, write_weights
-from cerebatch.phantom import write_cohort
+from cerebatch.simulation.phantom import write_cohort
 from cerebatch.stages.prepare import Prepared, prepare
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ HELPERS = ("icv", "registration", "t2synth")
 
 def cerebatch(*arguments: object, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would."""
-    command = [sys.executable, "-P", "-c", "from cerebatch.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", "from cerebatch.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=os.environ)
 
 

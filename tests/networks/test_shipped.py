@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cerebatch import template
-from cerebatch.evaluation.overlap import dice, largest_piece_share, mean_dice
-from cerebatch.files import read_voxels
+from cerebatch.io.files import read_voxels
 from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.measures.overlap import dice, largest_piece_share, mean_dice
 from cerebatch.networks.ensemble import Segmentation, load
 from cerebatch.networks.folder import read_cards, shipped_folder, shipped_weights
-from cerebatch.space import Volume, cerebellum_box
+from cerebatch.spatial import template
+from cerebatch.spatial.space import Volume, cerebellum_box
 from cerebatch.stages.prepare import prepare
 
 
@@ -20,9 +20,7 @@ def test_all_weights_together_stay_below_what_a_clone_should_weigh() -> None:
     assert sum(path.stat().st_size for path in shipped_folder().rglob("*.safetensors")) < 60e6
 
 
-@pytest.mark.parametrize(
-    ("resolution", "program"), [(1.0, "benchmarks/held_out.py"), (0.5, "benchmarks/resolutions.py")]
-)
+@pytest.mark.parametrize(("resolution", "program"), [(1.0, "held_out.py"), (0.5, "resolutions.py")])
 def test_every_card_tells_licence_training_and_how_it_was_scored(resolution: float, program: str) -> None:
     for card in read_cards(shipped_weights(resolution)):
         assert card.resolution_mm == resolution

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from cerebatch import template
+from cerebatch.networks.auxiliary.intracranial import ERROR_SD, measured_icv_cm3
+from cerebatch.networks.auxiliary.loading import helper_card, helper_weights, load_helper, register_by
+from cerebatch.networks.auxiliary.superres import coarse, interpolated, refined
+from cerebatch.networks.auxiliary.t2synth import synthesised_t2w
 from cerebatch.networks.card import Helper
-from cerebatch.networks.helpers import helper_card, helper_weights, load_helper, register_by
 from cerebatch.networks.inputs import brain_region
-from cerebatch.networks.intracranial import ERROR_SD, measured_icv_cm3
-from cerebatch.networks.superres import coarse, interpolated, refined
-from cerebatch.networks.t2synth import synthesised_t2w
-from cerebatch.space import Volume, cerebellum_box, resample
+from cerebatch.spatial import template
+from cerebatch.spatial.space import Volume, cerebellum_box, resample
 
 HELPERS: tuple[Helper, ...] = get_args(Helper)
 

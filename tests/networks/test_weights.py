@@ -11,7 +11,7 @@ import torch
 
 from cerebatch.errors import SettingsError, WeightsError
 from cerebatch.networks import folder as folders
-from cerebatch.networks.build import build
+from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import Card, read_card
 from cerebatch.networks.weights import read_network, write_weights
 

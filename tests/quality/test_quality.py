@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.quality.material import Material
+from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import DESCRIPTIONS, Metric
 from cerebatch.quality.metrics import all_metrics
 from cerebatch.quality.rating import SEVERITIES, raised, rate, rules
-from cerebatch.space import Grid, cerebellum_box, resample
-from cerebatch.template import t1w
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.spatial.space import Grid, cerebellum_box, resample
+from cerebatch.spatial.template import t1w
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cerebatch.batch.records import FileStamp, Record, write_model
-from cerebatch.bids import Case, find_cases
-from cerebatch.files import write_image, write_json
-from cerebatch.icv import from_affine
+from cerebatch.batch.ledger.records import FileStamp, Record, write_model
+from cerebatch.intensity.tissue import TARGETS
+from cerebatch.io.bids import Case, find_cases
+from cerebatch.io.files import write_image, write_json
+from cerebatch.io.scan import read_scan
 from cerebatch.labels import mirrored
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.scan import read_scan
-from cerebatch.space import LabelMap, cerebellum_box, inverse, resample
+from cerebatch.measures.icv import from_affine
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.spatial.space import LabelMap, cerebellum_box, inverse, resample
 from cerebatch.stages.measure import VERSION, measure
 from cerebatch.stages.prepare import Prepared
-from cerebatch.tissue import TARGETS
 
 PROVENANCE = {
     "Method": "single case",

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cerebatch.batch.finished import finished_cases
-from cerebatch.batch.records import Failure, write_model
-from cerebatch.files import write_json
+from cerebatch.batch.ledger.records import Failure, write_model
+from cerebatch.batch.reporting.completed import finished_cases
+from cerebatch.io.files import write_json
 from cerebatch.report.cohort_model import ENOUGH, fit_cohort
 from cerebatch.report.group import merge
 from cerebatch.report.people import people_of

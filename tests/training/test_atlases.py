@@ -12,8 +12,8 @@ import pytest
 from cerebatch.errors import LibraryError
 from cerebatch.library.case import LabelledCase, mirrored_pair
 from cerebatch.library.store import open_library
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.space import cerebellum_box, resample_labels
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.spatial.space import cerebellum_box, resample_labels
 from cerebatch.training.atlases import TrainingAtlases
 
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]

@@ -14,27 +14,21 @@ from scipy import ndimage
 from torch import Tensor
 from typer.testing import CliRunner
 
-from cerebatch.cli import app
+from cerebatch.atlas.subject_atlas import compared_region, register_cases
+from cerebatch.cli.main import app
 from cerebatch.errors import SettingsError
 from cerebatch.library.store import Library
-from cerebatch.library.subject_atlas import compared_region, register_cases
+from cerebatch.networks.auxiliary.registration import RegistrationNetwork, by_network, displacement_mm, enlarged, warped
+from cerebatch.networks.auxiliary.superres import SuperResolution, coarse, dealt, interpolated, refined
+from cerebatch.networks.auxiliary.t2synth import network as t2synth_network
+from cerebatch.networks.auxiliary.t2synth import synthesised_t2w
 from cerebatch.networks.card import HelperCard, read_card
 from cerebatch.networks.inputs import brain_region
-from cerebatch.networks.registration import (
-    RegistrationNetwork,
-    by_network,
-    displacement_mm,
-    enlarged,
-    warped,
-)
-from cerebatch.networks.superres import SuperResolution, coarse, dealt, interpolated, refined
-from cerebatch.networks.t2synth import network as t2synth_network
-from cerebatch.networks.t2synth import synthesised_t2w
 from cerebatch.networks.weights import with_weights
-from cerebatch.training.lessons import superres
-from cerebatch.training.lessons.registration import RegistrationLesson, folded_share
-from cerebatch.training.lessons.superres import SuperresLesson
-from cerebatch.training.lessons.t2synth import T2SynthLesson
+from cerebatch.training.tasks import superres
+from cerebatch.training.tasks.registration import RegistrationLesson, folded_share
+from cerebatch.training.tasks.superres import SuperresLesson
+from cerebatch.training.tasks.t2synth import T2SynthLesson
 
 Train = Callable[..., tuple[Path, HelperCard]]
 

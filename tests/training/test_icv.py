@@ -12,14 +12,14 @@ import yaml
 from scipy import ndimage
 from typer.testing import CliRunner
 
-from cerebatch.cli import app
+from cerebatch.cli.main import app
 from cerebatch.library.tissues import TISSUES
+from cerebatch.networks.auxiliary.intracranial import head_grid, measured_icv_cm3, network, on_head_grid
 from cerebatch.networks.card import HelperCard, read_card
-from cerebatch.networks.intracranial import head_grid, measured_icv_cm3, network, on_head_grid
 from cerebatch.networks.weights import with_weights
-from cerebatch.space import Grid, inverse
-from cerebatch.template import brain_mask, t1w
-from cerebatch.training.lessons.icv import HeadShares, IcvLesson
+from cerebatch.spatial.space import Grid, inverse
+from cerebatch.spatial.template import brain_mask, t1w
+from cerebatch.training.tasks.icv import HeadShares, IcvLesson
 
 SCALE = 0.95
 

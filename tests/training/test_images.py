@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cerebatch.library.tissues import TISSUES
-from cerebatch.training.contrast import random_intensities, render
-from cerebatch.training.deformation import Strength, deformed, deformed_labels, random_grid
-from cerebatch.training.degrade import degraded, extraction
+from cerebatch.training.transforms.contrast import random_intensities, render
+from cerebatch.training.transforms.deformation import Strength, deformed, deformed_labels, random_grid
+from cerebatch.training.transforms.flaws import degraded, extraction
 
 SHAPE = (40, 32, 24)
 STILL = Strength(degrees=0, scale=0, shift_mm=0, elastic_mm=())

@@ -11,19 +11,19 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from cerebatch.cli import app
+from cerebatch.cli.main import app
 from cerebatch.errors import LibraryError, SettingsError, WeightsError
 from cerebatch.library.store import Library
-from cerebatch.networks.build import build
+from cerebatch.networks.architectures.build import build
+from cerebatch.networks.architectures.refined import Refined
 from cerebatch.networks.card import Architecture, Card, read_card
-from cerebatch.networks.refined import Refined
 from cerebatch.networks.weights import read_network
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import TrainingConfig
-from cerebatch.training.lessons.segmentation import SegmentationLesson
 from cerebatch.training.loop import CHECKPOINT, Training
 from cerebatch.training.loss import log_dice_bce
 from cerebatch.training.samples import Samples
+from cerebatch.training.tasks.segmentation import SegmentationLesson
 from cerebatch.training.train import read_config, train
 
 

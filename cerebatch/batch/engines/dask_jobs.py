@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cerebatch.batch.cluster.jobs import JobPool
+from cerebatch.batch.cluster.profile import WorkerClass
+from cerebatch.batch.engines.retire import EARLIEST
 from cerebatch.batch.job import Needs
-from cerebatch.batch.jobs import JobPool
-from cerebatch.batch.profile import WorkerClass
-from cerebatch.batch.retire import EARLIEST
 
 
 class DaskJobs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.engines.base import Done
-from cerebatch.batch.events import Tell
+from cerebatch.batch.ledger.events import Tell
 
 
 class InProcessEngine:

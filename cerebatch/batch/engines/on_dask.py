@@ -13,10 +13,10 @@ from typing import Any
 from cerebatch.batch.advance import Call
 from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure, Result
 from cerebatch.batch.engines.dask_jobs import DaskJobs
-from cerebatch.batch.events import Event, Tell
+from cerebatch.batch.engines.stage_process import StageProcess
 from cerebatch.batch.job import Needs
-from cerebatch.batch.records import LOST
-from cerebatch.batch.stage_process import StageProcess
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.records import LOST
 
 SETTINGS = {
     # The relay decides what is tried again: it knows what was lost with a worker.

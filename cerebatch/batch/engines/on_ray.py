@@ -15,16 +15,10 @@ from pathlib import Path
 from cerebatch.batch.advance import Call, Progress
 from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure
 from cerebatch.batch.engines.ray_actor import Ready, WarmUp
-from cerebatch.batch.engines.ray_handle import (
-    ActorHandle,
-    ActorLostError,
-    Actors,
-    ActorUnfitError,
-    ended_with_the_run,
-)
+from cerebatch.batch.engines.ray_handle import ActorHandle, ActorLostError, Actors, ActorUnfitError, ended_with_the_run
 from cerebatch.batch.engines.ray_head import RayHead
-from cerebatch.batch.events import Event, Tell
-from cerebatch.batch.records import LOST
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.records import LOST
 
 __all__ = ["Actors", "RayEngine", "RayJobs"]
 

@@ -16,8 +16,8 @@ import psutil
 
 from cerebatch.batch.advance import Call, Progress, advance
 from cerebatch.batch.engines.base import Result
-from cerebatch.batch.events import Event, Tell
-from cerebatch.batch.stage_process import killed_for_memory
+from cerebatch.batch.engines.stage_process import killed_for_memory
+from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.errors import SettingsError
 
 _LOOK_SECONDS = 0.2

@@ -15,9 +15,9 @@ from cerebatch.batch.advance import Call
 from cerebatch.batch.engines.base import CANCELLED, EngineFailure, Result
 from cerebatch.batch.engines.ray_actor import RayActor, Ready, WarmUp
 from cerebatch.batch.engines.ray_head import ACTOR
-from cerebatch.batch.events import Event, Tell
-from cerebatch.batch.records import LOST
-from cerebatch.batch.stage_process import hung
+from cerebatch.batch.engines.stage_process import hung
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.records import LOST
 from cerebatch.errors import CerebatchError
 
 _LOOK_SECONDS = 0.5

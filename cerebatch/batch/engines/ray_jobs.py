@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cerebatch.batch.cluster.job_script import RAY_JOB_LABEL
+from cerebatch.batch.cluster.jobs import JobPool
+from cerebatch.batch.cluster.profile import GpuClass
 from cerebatch.batch.engines.on_ray import Actors, RayEngine, RayJobs
 from cerebatch.batch.engines.ray_actor import WarmUp
-from cerebatch.batch.events import Tell
-from cerebatch.batch.job_script import RAY_JOB_LABEL
-from cerebatch.batch.jobs import JobPool
-from cerebatch.batch.profile import GpuClass
-from cerebatch.batch.retire import EARLIEST
+from cerebatch.batch.engines.retire import EARLIEST
+from cerebatch.batch.ledger.events import Tell
 
 _LOOK_SECONDS = 2.0
 

@@ -1,0 +1,1 @@
+"""The models of volume against age."""

@@ -1,0 +1,1 @@
+"""The subject-specific atlas: similar cases of a library, registered and fused (section 2.3)."""

@@ -1,0 +1,1 @@
+"""Profiles, machines and the jobs of a batch scheduler."""

@@ -1,0 +1,167 @@
+"""Who works on a case: one file, taken atomically, renewed, stale after a time.
+
+Nothing breaks if two runs hold a case at once, for outputs appear by atomic renames and two runs make the same bytes;
+leases only keep work from being done twice. Ages are told by the clock of the file system, which all hosts share.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from cerebatch.batch.job import Job
+from cerebatch.batch.ledger.records import read_model, temporary_name, utc_now
+
+
+class Lease(BaseModel):
+    """The content of a lease.
+
+    Attributes
+    ----------
+    run : str
+        Id of the run that holds it.
+    host : str
+    pid : int
+        Of the driver.
+    stage : str
+        At work now, or waiting for its turn.
+    started : bool
+        Whether it is at work.
+    taken : str
+        UTC, ISO 8601.
+    seconds : float
+        After so long without renewal it is stale.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str
+    host: str
+    pid: int
+    stage: str = ""
+    started: bool = False
+    taken: str = ""
+    seconds: float = 120.0
+
+
+def read_lease(path: Path) -> Lease | None:
+    """The lease at `path`, None if there is none."""
+    return read_model(path, Lease)
+
+
+def is_stale(path: Path, lease: Lease, now: Callable[[], float] | None = None) -> bool:
+    """Whether a lease is gone, was not renewed for its time, or its driver was on this host and lives no more.
+
+    Parameters
+    ----------
+    path : Path
+    lease : Lease
+        What stands there.
+    now : callable, optional
+        Gives the time by the clock of the file system, seconds, for who looks at many; left out, it is asked.
+    """
+    if lease.host == platform.node() and not psutil.pid_exists(lease.pid):
+        return True
+    try:
+        return (now() if now else clock(path.parent)) - path.stat().st_mtime > lease.seconds
+    except FileNotFoundError:
+        return True
+
+
+def take(job: Job, lease: Lease) -> Lease | None:
+    """Take the lease of a case.
+
+    Parameters
+    ----------
+    job : Job
+    lease : Lease
+        Of this run.
+
+    Returns
+    -------
+    holder : Lease or None
+        Who holds it instead; None if it is ours now.
+    """
+    path = job.lease_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lease = lease.model_copy(update={"taken": utc_now()})
+    ours = _written(path, lease)
+    try:
+        while True:
+            try:
+                os.link(ours, path)
+                return None
+            except FileExistsError:
+                pass
+            holder = read_lease(path)
+            if holder is not None and holder.run == lease.run:
+                return None
+            if holder is not None and not is_stale(path, holder):
+                return holder
+            _set_aside(path, holder)  # and look again
+    finally:
+        ours.unlink(missing_ok=True)
+
+
+def renew(job: Job, lease: Lease) -> bool:
+    """Say that the case is still at work.
+
+    Returns
+    -------
+    ours : bool
+        False if another run took it because it was stale.
+    """
+    path = job.lease_path
+    holder = read_lease(path)
+    if holder is None or holder.run != lease.run:
+        return False
+    _written(path, lease.model_copy(update={"taken": holder.taken})).replace(path)
+    return True
+
+
+def release(job: Job, lease: Lease) -> None:
+    """Give a case back."""
+    holder = read_lease(job.lease_path)
+    if holder is not None and holder.run == lease.run:
+        job.lease_path.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, judged: Lease | None) -> None:
+    """Take a stale lease away, if it is still the one that was judged."""
+    aside = temporary_name(path)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    taken = read_lease(aside)
+    if taken is None or (taken == judged and is_stale(aside, taken)):
+        aside.unlink(missing_ok=True)
+        return
+    # Somebody else set the stale one aside and took the case between our look and our rename: put theirs back.
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _written(path: Path, lease: Lease) -> Path:
+    temporary = temporary_name(path)
+    temporary.write_text(lease.model_dump_json())
+    return temporary
+
+
+def clock(folder: Path) -> float:
+    """Time by the clock of the file system of a folder, seconds."""
+    probe = temporary_name(folder / "clock")
+    probe.touch()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""How a run stands: progress while it runs, status from what is written down."""

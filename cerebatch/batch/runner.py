@@ -1,0 +1,378 @@
+"""The driver: carries many cases through their stages, a bounded number at a time.
+
+It hands out one stage of a case at a time, to the engine of the stage's kind, hears what came of it, and hands out the
+next. It knows cases only while they are in flight, so that a hundred thousand need no more memory than a hundred.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from cerebatch.batch.advance import Call, is_full, note
+from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
+from cerebatch.batch.job import Job, Kind, Needs
+from cerebatch.batch.ledger import lease as leases
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.lease import Lease
+from cerebatch.batch.ledger.records import DISK_FULL, HANG, KILLED, LOST, Failure, write_model
+
+IN_FLIGHT = 2
+"""Cases for each place of an engine: one at work, one waiting."""
+
+_LOST_BEFORE_LARGER = 2
+"""The system ends what takes too much memory without a word; more of it is tried after so many losses."""
+_LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
+_DISK_FULL_IN_A_ROW = 5
+_AGAIN_AT_MOST = 2
+"""A stage may have to run again because its input changed meanwhile, but not for ever."""
+_GRACE_SECONDS = 30.0
+
+_MANY = 10**9
+"""Cases that wait before the relay has counted them."""
+
+Status = Literal["done", "skipped", "failed", "elsewhere", "handed back"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case left the relay.
+
+    Attributes
+    ----------
+    case : str
+    status : {"done", "skipped", "failed", "elsewhere", "handed back"}
+        Skipped: it was done before. Elsewhere: another run is at it. Handed back: the run was stopped.
+    failure : Failure or None
+    holder : Lease or None
+        Of the run that is at it.
+    """
+
+    case: str
+    status: Status
+    failure: Failure | None = None
+    holder: Lease | None = None
+
+
+@dataclass
+class _InFlight:
+    job: Job
+    stage: str
+    needs: Needs
+    began: float
+    renewed: float
+    ran: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    hung: int = 0
+    never_began: int = 0
+    told: str = ""
+    started: str = ""
+    attempt: int = 0
+
+
+class Relay:
+    """Carries cases; made for one run.
+
+    Parameters
+    ----------
+    needs : mapping of stage to Needs
+        In the order in which the stages run.
+    run : str
+        Id of the run.
+    tell : callable
+        Gets every `Event`, from the thread that calls `carry`.
+    larger_gb : callable, optional
+        Needs of a stage -> the next larger memory that it may have, or None.
+    lease_seconds : float
+        After so long without renewal other runs may take a case.
+    retry_failed : bool
+        Try again what failed before, with the same inputs and settings.
+    """
+
+    def __init__(
+        self,
+        needs: Mapping[str, Needs],
+        run: str,
+        tell: Tell,
+        *,
+        larger_gb: Callable[[Needs], float | None] = lambda _: None,
+        lease_seconds: float = 120.0,
+        retry_failed: bool = False,
+    ) -> None:
+        self._needs, self._tell = needs, tell
+        self._engines: Mapping[Kind, Engine] = {}
+        self._larger_gb, self._retry_failed = larger_gb, retry_failed
+        self._lease = Lease(run=run, host=platform.node(), pid=os.getpid(), seconds=lease_seconds)
+        self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
+        self._flying: dict[str, _InFlight] = {}
+        self._disk_full = 0
+        self._thread = threading.get_ident()
+        self.stopping = ""
+
+    def hear(self, event: Event) -> None:
+        """Take an event of a stage; may be called from any thread."""
+        if threading.get_ident() == self._thread:
+            self._event(event)
+        else:
+            self.hear_later(event)
+
+    def hear_later(self, event: Event) -> None:
+        """Take an event without telling it now; may be called from a signal handler."""
+        self._inbox.put(event)
+
+    def stop(self, why: str) -> None:
+        """Hand out nothing more; what is at work has some seconds to end."""
+        self.stopping = why
+
+    def carry(self, jobs: Iterable[Job], engines: Mapping[Kind, Engine]) -> Iterator[Outcome]:
+        """Carry cases until none is left, in whatever order they finish.
+
+        Parameters
+        ----------
+        jobs : iterable of Job
+        engines : mapping of kind to Engine
+            Their events come to `hear`.
+
+        Yields
+        ------
+        outcome : Outcome
+            One a case; a case that fails stops no other.
+        """
+        self._engines = engines
+        waiting = iter(jobs)
+        yield from self._carry(waiting)
+        yield from (Outcome(name, "handed back") for name in self._flying)
+        yield from (Outcome(job.name, "handed back") for job in waiting)
+
+    def release_all(self) -> None:
+        """Give back what is still in flight; called when the engines are closed, so that nothing runs any more."""
+        for name in list(self._flying):
+            self._leave(name, "handed back")
+
+    def _carry(self, waiting: Iterator[Job]) -> Iterator[Outcome]:
+        more, deadline = True, None
+        while True:
+            while more and not self.stopping and len(self._flying) < self._room():
+                job = next(waiting, None)
+                more = job is not None
+                if job is not None and (held := self._begin(job)) is not None:
+                    yield held
+            if self.stopping:
+                deadline = deadline or time.monotonic() + _GRACE_SECONDS
+                for name in [name for name, case in self._flying.items() if not case.started]:
+                    self._engine(name).cancel(name)
+                if time.monotonic() > deadline:
+                    break
+            if not self._flying and (not more or self.stopping):
+                break
+            self._say_what_waits(more)
+            yield from self._answer()
+
+    def _room(self) -> int:
+        return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
+
+    def _engine(self, name: str) -> Engine:
+        return self._engines[self._flying[name].needs.kind]
+
+    def _begin(self, job: Job) -> Outcome | None:
+        try:
+            holder = leases.take(job, self._lease)
+        except OSError as error:
+            return self._cannot_begin(job, error)
+        if holder is not None:
+            self._tell(Event(job.name, "elsewhere", message=f"at work in run {holder.run} on {holder.host}"))
+            return Outcome(job.name, "elsewhere", holder=holder)
+        first, needs = next(iter(self._needs.items()))
+        now = time.monotonic()
+        self._flying[job.name] = _InFlight(job, first, needs, began=now, renewed=now)
+        self._hand_out(job.name)
+        return None
+
+    def _hand_out(self, name: str) -> None:
+        case = self._flying[name]
+        case.started = ""
+        case.attempt += 1
+        self._engines[case.needs.kind].submit(self._call(case), lambda result: self._inbox.put((name, result)))
+
+    def _call(self, case: _InFlight) -> Call:
+        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt)
+
+    def _most_gb(self, needs: Needs) -> float:
+        while (larger := self._larger_gb(needs)) is not None:
+            needs = replace(needs, memory_gb=larger)
+        return needs.memory_gb
+
+    def _answer(self) -> Iterator[Outcome]:
+        """Hear all that there is to hear; wait a little if there is nothing."""
+        try:
+            heard = self._inbox.get(timeout=min(1.0, self._lease.seconds / 8))
+        except queue.Empty:
+            return
+        while True:
+            if isinstance(heard, Event):
+                self._event(heard)
+            else:
+                outcome = self._heard(*heard)
+                if outcome is not None:
+                    yield outcome
+            try:
+                heard = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+
+    def _cannot_begin(self, job: Job, error: OSError) -> Outcome:
+        """Not even a lease could be written."""
+        kind = DISK_FULL if is_full(error) else type(error).__name__
+        message = f"its records cannot be written: {error}. Free some space or check the rights of OUT_DIR."
+        failure = Failure(case=job.name, stage="", kind=kind, message=message)
+        self._count_full(failure)
+        self._tell(Event(job.name, "failed", message=message))
+        return Outcome(job.name, "failed", failure)
+
+    def _count_full(self, failure: Failure) -> None:
+        self._disk_full = self._disk_full + 1 if failure.kind == DISK_FULL else 0
+        if self._disk_full >= _DISK_FULL_IN_A_ROW and not self.stopping:
+            self.stop(f"the disk is full: {failure.message}")
+
+    def _event(self, event: Event) -> None:
+        case = self._flying.get(event.case)
+        if event.what == "started" and case is not None and event.attempt == case.attempt:
+            case.started = event.key
+        self._tell(event)
+
+    def _heard(self, name: str, result: Result) -> Outcome | None:
+        case = self._flying.get(name)
+        if case is None:  # handed back already
+            return None
+        if isinstance(result, EngineFailure):
+            return self._place_failed(case, result)
+        if result.failure is not None:
+            return self._failed(case, result.failure, known=result.known)
+        case.ran.update([result.ran] if result.ran else [])
+        if case.ran[result.next] > _AGAIN_AT_MOST:
+            return self._failed(case, _not_seen(case, result.next))
+        case.lost = case.never_began = case.hung = self._disk_full = 0
+        if not result.next:
+            return self._leave(name, "done" if case.ran else "skipped")
+        case.stage, case.needs = result.next, self._needs[result.next]
+        if self.stopping:
+            return self._leave(name, "handed back")
+        self._hand_out(name)
+        return None
+
+    def _place_failed(self, case: _InFlight, result: EngineFailure) -> Outcome | None:
+        """Try again where that can help."""
+        name = case.job.name
+        if self.stopping or result.kind == CANCELLED:
+            return self._leave(name, "handed back")
+        if again := self._again(case, result.kind):
+            _noted(case.job, f"{again} {case.stage}: {result.message}")
+            self._tell(Event(name, "again", case.stage, message=result.message))
+            self._hand_out(name)
+            return None
+        failure = Failure(
+            case=name,
+            stage=case.stage,
+            kind=result.kind,
+            message=result.message + (f" It was tried {case.lost} times." if case.lost else ""),
+            key=case.started,
+            limits=self._call(case).limits,
+        )
+        return self._failed(case, failure)
+
+    def _again(self, case: _InFlight, kind: str) -> str:
+        """How the stage is tried once more, in words; empty where that cannot help."""
+        if kind == KILLED:
+            return self._larger(case)
+        if kind == HANG:
+            case.hung += 1
+            return "again" if case.hung < _HANGS_AT_MOST else ""
+        if case.started:
+            case.lost += 1
+        else:
+            case.never_began += 1
+        if case.lost >= _LOST_AT_MOST or case.never_began >= _NEVER_BEGAN_AT_MOST:
+            return ""
+        return (self._larger(case) if case.lost == _LOST_BEFORE_LARGER else "") or "again"
+
+    def _larger(self, case: _InFlight) -> str:
+        """Give the stage of a case the next larger memory, in words; empty where there is none."""
+        more = self._larger_gb(case.needs)
+        if more is None:
+            return ""
+        case.needs = replace(case.needs, memory_gb=more)
+        return f"again with {more:g} GB"
+
+    def _failed(self, case: _InFlight, failure: Failure, *, known: bool = False) -> Outcome:
+        if not known:
+            _noted(case.job, f"failed {failure.stage}: {failure.message}")
+            with contextlib.suppress(OSError):
+                write_model(case.job.failure_path, failure)
+        self._count_full(failure)
+        self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
+        return self._leave(case.job.name, "failed", failure)
+
+    def _leave(self, name: str, status: Status, failure: Failure | None = None) -> Outcome:
+        case = self._flying.pop(name)
+        with contextlib.suppress(OSError):  # it goes stale
+            leases.release(case.job, self._lease)
+        if status in ("done", "skipped"):
+            self._tell(Event(name, status, seconds=time.monotonic() - case.began))
+        return Outcome(name, status, failure)
+
+    def keep_leases(self, ended: threading.Event) -> None:
+        """Renew the leases of all that is in flight until the run has ended; runs in a thread of its own.
+
+        A stage that runs in the driver's thread, or a slow reader of outcomes, must not let them go stale.
+        """
+        while not ended.wait(min(1.0, self._lease.seconds / 8)):
+            due = time.monotonic() - self._lease.seconds / 4
+            for case in list(self._flying.values()):
+                if case.renewed < due or case.told != case.started:
+                    case.renewed, case.told = time.monotonic(), case.started
+                    now_at = {"stage": case.stage, "started": bool(case.started)}
+                    with contextlib.suppress(OSError):
+                        leases.renew(case.job, self._lease.model_copy(update=now_at))
+
+    def _say_what_waits(self, more: bool) -> None:
+        """Tell each engine how many calls it has or will soon have."""
+        now = Counter(case.needs.kind for case in self._flying.values())
+        # A case on its way to a GPU is near it: jobs take minutes to start.
+        near = sum(1 for case in self._flying.values() if any(n.kind == "gpu" for n in self._after(case.stage)))
+        for kind, engine in self._engines.items():
+            if kind == "gpu":
+                engine.want(now["gpu"] + near)
+            else:
+                engine.want(_MANY if more else len(self._flying))
+            if engine.broken and not self.stopping:
+                self._tell(Event("", "said", message=engine.broken))
+                self.stop(engine.broken)
+
+    def _after(self, stage: str) -> Iterator[Needs]:
+        names = list(self._needs)
+        following = names.index(stage) + 1
+        return (self._needs[name] for name in names[following : following + 1])
+
+
+def _noted(job: Job, line: str) -> None:
+    """Add to the log of a case; a run must not end because that cannot be done."""
+    with contextlib.suppress(OSError):
+        note(job, line)
+
+
+def _not_seen(case: _InFlight, stage: str) -> Failure:
+    return Failure(
+        case=case.job.name,
+        stage=stage,
+        kind=LOST,
+        message=f"{stage} was done {case.ran[stage]} times, and what it wrote is not there when it is looked for. "
+        "Do all nodes see the folder of --work, and do their clocks agree?",
+    )

@@ -1,0 +1,316 @@
+"""`cerebatch run`: parse, check what would fail every case, hand the cases to the relay, tell how it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
+from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
+from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
+
+if TYPE_CHECKING:
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.runner import Outcome
+    from cerebatch.io.bids import Cohort
+    from cerebatch.stages.settings import Method
+
+
+_NOT_BIDS = (
+    "/records\n/logs\n/work\n/reports\n/lifespan\nfigures\n*_xfm.txt\n*_volumes.*\n*_quality.*\n*_confidence.*\n"
+    "/cohort.html\n/volumes.*\n/quality.*\n/flags.*\n/failures.*\n/cerebatch_*\n"
+)
+"""What the standard has no place for, as .bidsignore."""
+
+
+class Level(StrEnum):
+    """Analysis level of a BIDS app."""
+
+    participant = "participant"
+    group = "group"
+
+
+class Segmenter(StrEnum):
+    """Who gives the labels."""
+
+    networks = "networks"
+    atlas = "atlas"
+
+
+class Cavity(StrEnum):
+    """What tells the intracranial volume."""
+
+    affine = "affine"
+    network = "network"
+
+
+class Precision(StrEnum):
+    """Of the numbers in the networks."""
+
+    single = "float32"
+    half = "bfloat16"
+
+
+def run(
+    bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset with T1w images.")],
+    out_dir: Annotated[Path, typer.Argument(help="Where the derivatives go.")],
+    level: Annotated[Level, typer.Argument(help="Each participant, or the group: tables and page of all of them.")],
+    method: Annotated[
+        Segmenter | None, typer.Option(help="Who gives the labels. [default: networks, or the labelled case]")
+    ] = None,
+    library: Annotated[
+        Path | None, typer.Option(help="Library of labelled cases: an atlas of each scan, which the networks see.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Folder of weights. [default: those of cerebatch]")] = None,
+    labelled_case: Annotated[
+        Path | None, typer.Option(help="A label map on the template, carried over to every scan; no networks.")
+    ] = None,
+    registration: Annotated[Registrar, typer.Option(help="What brings library cases to a scan.")] = Registrar.greedy,
+    icv: Annotated[Cavity, typer.Option(help="What tells the intracranial volume of a whole head.")] = Cavity.affine,
+    super_resolution: Annotated[
+        bool, typer.Option("--super-resolution", help="Let a network refine T1w scans coarser than the grid.")
+    ] = False,
+    synthesise_t2w: Annotated[
+        bool, typer.Option("--synthesise-t2w", help="Where no T2w was scanned, let a network make one up.")
+    ] = False,
+    helpers: Annotated[
+        Path | None, typer.Option(help="Folder with weights of these networks. [default: those of cerebatch]")
+    ] = None,
+    probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
+    precision: Annotated[Precision, typer.Option(help="Of the networks.")] = Precision.single,
+    participant_label: Annotated[list[str] | None, typer.Option(help="Only this participant; repeatable.")] = None,
+    session_label: Annotated[list[str] | None, typer.Option(help="Only this session; repeatable.")] = None,
+    bids_filter: Annotated[list[str] | None, typer.Option(help="Only images with entity=value; repeatable.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of intermediate files. [default: OUT_DIR/work]")] = None,
+    keep_work: Annotated[bool, typer.Option(help="Keep intermediate files of finished cases.")] = False,
+    resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
+    profile: Annotated[str, typer.Option(help="Where to run: see `cerebatch profile list`, or a YAML file.")] = "local",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one case in the kernels; ANTs takes one.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the registration.")] = 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before with the same inputs and settings.")
+    ] = False,
+    pages: Annotated[bool, typer.Option(help="Write a page of each case.")] = True,
+    pdf: Annotated[bool, typer.Option(help="Write each page as PDF, too.")] = True,
+    norms: Annotated[
+        Path | None, typer.Option(help="model.json of `cerebatch lifespan fit`: bounds for age and sex on the pages.")
+    ] = None,
+    csv_layout: Annotated[
+        CsvLayout, typer.Option(help="Of CSV files; ceres: semicolons, one column a volume.")
+    ] = CsvLayout.tidy,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
+    from cerebatch.batch.case import CaseJob
+    from cerebatch.batch.cluster.profile import load_profile
+    from cerebatch.batch.reporting.display import progress
+    from cerebatch.batch.run import run_jobs
+    from cerebatch.io.bids import find_cases, parse_filters
+    from cerebatch.stages.segment import load_networks
+    from cerebatch.stages.settings import RunSettings
+
+    out, console = out_dir.resolve(), Console()
+    if norms is not None:
+        from cerebatch.report.norms import read_norms
+
+        read_norms(norms.resolve())
+    if level is Level.group:
+        _require_dataset(bids_dir)
+        merge_cohort(
+            out,
+            bids_dir.resolve(),
+            norms=norms.resolve() if norms else None,
+            layout=csv_layout,
+            pdf=pdf,
+            console=console,
+        )
+        return
+    place = load_profile(profile)
+    cohort = find_cases(
+        bids_dir,
+        participants=participant_label or (),
+        sessions=session_label or (),
+        filters=parse_filters(bids_filter or ()),
+    )
+    who = _method(method, library, weights, labelled_case)
+    if registration is Registrar.network and library is None:
+        raise SettingsError("--registration network: expected --library, whose cases the network registers")
+    if synthesise_t2w and who != "networks":
+        raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
+    if who == "networks":
+        weights = _checked_weights(weights, float(resolution.value))
+    _check_labels(library, labelled_case, float(resolution.value))
+    settings = RunSettings(
+        resolution=float(resolution.value),
+        method=who,
+        weights=weights.resolve() if weights else None,
+        library=library.resolve() if library else None,
+        labelled_case=labelled_case.resolve() if labelled_case else None,
+        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
+        icv=helper_weights_if("icv", icv is Cavity.network, helpers),
+        superres=helper_weights_if("superres", super_resolution, helpers, float(resolution.value)),
+        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, helpers, float(resolution.value)),
+        precision="float32" if precision is Precision.single else "bfloat16",
+        probseg=probseg,
+        seed=seed,
+        threads=threads,
+    )
+    work_dir = (work or out / "work").resolve()
+    jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
+    for warning in cohort.warnings:
+        say(console, f"warning: {warning}")
+    if dry_run:
+        _tell_plan(jobs, cohort, console)
+        return
+    _write_description(bids_dir, out)
+    outcomes: list[Outcome] = []
+    if jobs:
+        with progress(len(jobs), list(jobs[0].needs()), console) as tell:
+            left_out = {problem.name: problem.reason for problem in cohort.problems}
+            for outcome in run_jobs(
+                jobs,
+                place,
+                out,
+                tell,
+                profile_name=profile,
+                left_out=left_out,
+                retry_failed=retry_failed,
+                warm_up=partial(load_networks, weights) if weights else None,
+            ):
+                outcomes.append(outcome)
+    _tell_end(outcomes, cohort, out, console)
+    done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
+    whole = not (pages and done) or write_case_pages(
+        out,
+        bids_dir.resolve(),
+        done,
+        norms=norms.resolve() if norms else None,
+        layout=csv_layout,
+        pdf=pdf,
+        console=console,
+    )
+    if not whole or cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _method(asked: Segmenter | None, library: Path | None, weights: Path | None, labelled_case: Path | None) -> Method:
+    """The method that the options mean together.
+
+    Raises
+    ------
+    SettingsError
+        They contradict each other.
+    """
+    if labelled_case is not None:
+        if asked is not None or library is not None or weights is not None:
+            raise SettingsError("--labelled-case: expected it without --method, --library and --weights")
+        return "single case"
+    if asked is not Segmenter.atlas:
+        return "networks"
+    if library is None or weights is not None:
+        raise SettingsError(
+            "--method atlas: expected --library, and no --weights. `cerebatch library build` makes a library from "
+            "published lobule maps."
+        )
+    return "atlas"
+
+
+def _checked_weights(weights: Path | None, resolution: float) -> Path:
+    """The folder of the networks of a run.
+
+    Raises
+    ------
+    SettingsError, WeightsError
+        There are none of the resolution, or they cannot be used.
+    """
+    from cerebatch.networks.folder import read_cards, shipped_weights
+
+    folder = weights or shipped_weights(resolution)
+    found = read_cards(folder)[0].resolution_mm
+    if found != resolution:
+        raise WeightsError(
+            folder,
+            expected=f"weights for {resolution} mm",
+            found=f"weights for {found} mm",
+            do=f"Run with --resolution {found}, or with --method atlas.",
+        )
+    return folder
+
+
+def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:
+    """Refuse now what would fail every case."""
+    if labelled_case is not None:
+        from cerebatch.stages.segment import read_labelled_case
+
+        read_labelled_case(labelled_case)
+    if library is not None:
+        from cerebatch.library.store import open_library
+
+        found = open_library(library).resolution
+        if found != resolution:
+            raise LibraryError(
+                library,
+                expected=f"a library of {resolution} mm",
+                found=f"one of {found} mm",
+                do=f"Run with --resolution {found}, or build a library of {resolution} mm.",
+            )
+
+
+def _require_dataset(bids_dir: Path) -> None:
+    if not bids_dir.is_dir():
+        do = "Give the folder of the scans: its participants.tsv tells ages and sexes."
+        raise InputError(bids_dir, expected="the folder of a BIDS dataset", found="none", do=do)
+
+
+def _write_description(bids_dir: Path, out: Path) -> None:
+    from cerebatch import __version__
+    from cerebatch.io.description import dataset_description
+    from cerebatch.io.files import write_json
+    from lifespan.simulated import is_simulated
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        simulated = is_simulated(bids_dir) or is_simulated(out)
+        write_json(out / "dataset_description.json", dataset_description(__version__, simulated=simulated))
+        (out / ".bidsignore").write_text(_NOT_BIDS)
+    except OSError as error:
+        raise InputError(
+            out, expected="a folder that can be written", found=str(error.strerror), do="Give another OUT_DIR."
+        ) from error
+
+
+def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
+    from cerebatch.batch.advance import missing
+
+    for job in jobs:
+        try:
+            stages = ", ".join(stage.name for stage in missing(job, job.plan())) or "nothing, it is done"
+        except CerebatchError as error:
+            stages = f"cannot run: {error}"
+        say(console, f"{job.name}: {stages}")
+    for problem in cohort.problems:
+        say(console, f"{problem.name}: left out: {problem.reason}")
+
+
+def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
+    counts = Counter(outcome.status for outcome in outcomes)
+    say(
+        console,
+        f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
+        f"{len(cohort.problems)} left out. Results: {out}",
+    )
+    if counts["handed back"]:
+        say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
+    for outcome in sorted(outcomes, key=lambda o: o.case):
+        if outcome.holder is not None:
+            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
+        if outcome.failure is not None:
+            say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
+    for problem in cohort.problems:
+        say(console, f"left out: {problem.name}: {problem.reason}")

@@ -1,0 +1,1 @@
+"""Intensities that mean the same in every scan."""

@@ -1,0 +1,1 @@
+"""Files: images, tables, sidecars and BIDS datasets, in and out."""

@@ -1,0 +1,90 @@
+"""Reading label maps from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from cerebatch.errors import LabelMapError
+from cerebatch.labels import LABELS
+from cerebatch.spatial.space import Grid, LabelMap
+
+
+def map_name(path: Path) -> str:
+    """Name of a label map: that of its file without extension and ``_dseg``."""
+    return path.name.split(".")[0].removesuffix("_dseg")
+
+
+def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
+    """Read a map of whole numbers in any protocol.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI or MGH.
+
+    Returns
+    -------
+    codes : (X, Y, Z) integer
+    grid : Grid
+        In the frame of the file.
+
+    Raises
+    ------
+    LabelMapError
+        No readable image, not three axes, or fractions.
+    """
+    try:
+        image = nib.load(path)
+        values = np.asanyarray(image.dataobj)
+    except Exception as error:
+        # nibabel lets anything through here: its own errors, struct's, zlib's, numpy's.
+        raise LabelMapError(
+            path,
+            expected="a label map (NIfTI or MGH)",
+            found=f"no readable image ({type(error).__name__})",
+            do="Check the path and the file.",
+        ) from error
+    codes = values if values.dtype.kind in "ui" else np.nan_to_num(values).astype(np.int32)
+    if values.ndim != 3 or not np.array_equal(codes, values):
+        raise LabelMapError(
+            path,
+            expected="three axes of whole numbers",
+            found=f"shape {values.shape}, values of {values.dtype}",
+            do="Give the label map, not probabilities or an image.",
+        )
+    return codes, Grid.of(image)
+
+
+def read_dseg(path: Path) -> tuple[LabelMap, Grid]:
+    """Read a map in cerebatch codes.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI or MGH.
+
+    Returns
+    -------
+    dseg : (X, Y, Z) uint8
+    grid : Grid
+        In the frame of the file.
+
+    Raises
+    ------
+    LabelMapError
+        As `read_codes`; or codes outside the protocol, or none but background.
+    """
+    codes, grid = read_codes(path)
+    lowest, highest = int(codes.min()), int(codes.max())
+    if lowest < 0 or highest > len(LABELS) or highest == 0:
+        raise LabelMapError(
+            path,
+            expected=f"codes 0 to {len(LABELS)}, and more than background",
+            found=f"codes {lowest} to {highest}",
+            do="Give a map in cerebatch codes; `cerebatch library place` translates CoBrALab maps.",
+        )
+    return codes.astype(np.uint8), grid

@@ -1,0 +1,1 @@
+"""First labels of scans that have none, corrected by hand and read back."""

@@ -1,0 +1,1 @@
+"""What is measured of label maps: volumes, intracranial volume, overlap, confidence."""

@@ -1,0 +1,1 @@
+"""The networks' layers: U-net, DPN, and what both are made of."""

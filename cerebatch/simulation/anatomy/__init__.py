@@ -1,0 +1,1 @@
+"""A cerebellum that can be made older and younger."""

@@ -1,0 +1,1 @@
+"""Space: frames and grids, the template, registration, displacement fields and label fusion."""
