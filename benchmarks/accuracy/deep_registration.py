@@ -23,8 +23,6 @@ from cerebatch.atlas.similar import LeaveOut, most_similar
 from cerebatch.atlas.subject_atlas import (
     CASES,
     DISTANCE_WEIGHT,
-    Register,
-    by_greedy,
     compared_region,
     fuse_cases,
     register_cases,
@@ -32,6 +30,7 @@ from cerebatch.atlas.subject_atlas import (
 from cerebatch.library.store import Library, open_library
 from cerebatch.measures.overlap import mean_dice
 from cerebatch.networks.auxiliary.loading import register_by
+from cerebatch.spatial.deformable import Register, by_greedy
 from cerebatch.spatial.space import jacobian
 from cerebatch.training.transforms.flaws import degraded
 from recipes.train_helpers import HALVES

@@ -25,7 +25,7 @@ import nibabel as nib
 import numpy as np
 
 from cerebatch.atlas.similar import LeaveOut
-from cerebatch.atlas.subject_atlas import REGISTERED_MM, by_greedy, compared_region, register_cases
+from cerebatch.atlas.subject_atlas import REGISTERED_MM, compared_region, register_cases
 from cerebatch.augment.make import jobs_of, make, relay_folder
 from cerebatch.augment.registration import Registration, schedule
 from cerebatch.augment.targets import find_targets
@@ -36,6 +36,7 @@ from cerebatch.library.store import Library, open_library
 from cerebatch.measures.overlap import mean_dice
 from cerebatch.networks.auxiliary.loading import helper_weights
 from cerebatch.spatial import ants_bridge
+from cerebatch.spatial.deformable import by_greedy
 from cerebatch.spatial.greedy_bridge import GreedySchedule
 from cerebatch.spatial.space import Field, LabelMap, Volume, warp_labels
 

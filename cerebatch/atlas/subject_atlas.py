@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,9 @@ from scipy import ndimage
 from cerebatch.atlas.similar import LeaveOut, most_similar
 from cerebatch.intensity.standardise import standardised
 from cerebatch.library.store import Library
-from cerebatch.spatial import greedy_bridge
 from cerebatch.spatial.blocks import cut
+from cerebatch.spatial.deformable import Register, by_greedy
 from cerebatch.spatial.fusion import warp_and_fuse
-from cerebatch.spatial.greedy_bridge import GreedySchedule
 from cerebatch.spatial.space import Field, LabelMap, Volume
 from cerebatch.timing import StepLog
 
@@ -25,8 +24,6 @@ CASES = 20
 DISTANCE_WEIGHT = 0.5
 """d of equation 2."""
 
-REGISTRATION = GreedySchedule("NCC", iterations=(40, 30, 10), smoothing_mm=(2.0, 0.5), radius=2)
-
 REGISTERED_MM = 1.0
 """Edge of the voxels that cases are registered on, where those of the grid are smaller."""
 
@@ -34,9 +31,6 @@ _REGISTRATION_CEILING = 300.0
 """Just above white matter: fat and vessels must not steer."""
 
 _AROUND_MM = 4.0
-
-Register = Callable[[Volume, Sequence[Volume], NDArray[np.bool_], float, int], Iterable[Field]]
-"""Scan, cases, region, voxel edge in mm, threads -> a field in voxels for each case, all on one grid."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +53,6 @@ class SubjectAtlas:
     share: Volume
     lobules: LabelMap
     cases: tuple[str, ...]
-
-
-def by_greedy(schedule: GreedySchedule = REGISTRATION, seed: int = 0) -> Register:
-    """Greedy as `register_cases` calls it.
-
-    Parameters
-    ----------
-    schedule : GreedySchedule
-    seed : int
-        Of greedy's noise.
-    """
-
-    def register(
-        scan: Volume, cases: Sequence[Volume], region: NDArray[np.bool_], voxel_mm: float, threads: int
-    ) -> Iterator[Field]:
-        for case in cases:
-            yield greedy_bridge.register(
-                [scan], [case], schedule, voxel_mm=voxel_mm, mask=region, threads=threads, seed=seed
-            )
-
-    return register
 
 
 def make_atlas(

@@ -76,6 +76,6 @@ def template(
     out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset; must not hold one already.")],
 ) -> None:
     """Write the MNI152 template as a BIDS dataset of one person: a real T1w that needs no download."""
-    from cerebatch.spatial.template import write_dataset
+    from cerebatch.io.template_dataset import write_dataset
 
     print(f"wrote {write_dataset(out_bids)}")

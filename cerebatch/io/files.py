@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import DatasetError
 from cerebatch.labels import LABELS
-from cerebatch.spatial.space import Affine, Grid, Volume
+from cerebatch.spatial.space import Grid, Volume
 
 Frame = Literal["native", "MNI"]
 
 _FORM_CODE: dict[Frame, int] = {"native": 1, "MNI": 4}
-LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Exchanges LPS, the frame of ITK, and RAS."""
 
 
 def require_empty(folder: Path) -> None:
@@ -82,25 +80,6 @@ def _save(image: nib.Nifti1Image, path: Path, grid: Grid, frame: Frame) -> None:
     image.header.set_xyzt_units("mm")
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
-
-
-def write_affine(path: Path, target_from_source: Affine) -> None:
-    """Write an affine between RAS frames as an ITK text transform, which resamples the target from the source.
-
-    Parameters
-    ----------
-    path : Path
-        ``.txt``.
-    target_from_source : (4, 4) float
-        Maps the points of one RAS frame to another; for an image that is resampled, points of the output
-        to points of the input.
-    """
-    lps = LPS_RAS @ target_from_source @ LPS_RAS
-    parameters = " ".join(f"{value:.17g}" for value in [*lps[:3, :3].ravel(), *lps[:3, 3]])
-    path.write_text(
-        "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
-        f"Parameters: {parameters}\nFixedParameters: 0 0 0\n"
-    )
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import RegistrationError, SettingsError
-from cerebatch.io.files import LPS_RAS, write_affine
 from cerebatch.spatial.space import Affine, Grid, Volume
 
+LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Exchanges LPS, the frame of ITK, and RAS."""
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _BIAS_VOXEL_MM = 5.0
 
@@ -179,13 +180,32 @@ def _volume(image: Any) -> Volume:
     return np.ascontiguousarray(image.numpy(), dtype=np.float32)
 
 
+def write_affine(path: Path, target_from_source: Affine) -> None:
+    """Write an affine between RAS frames as an ITK text transform, which resamples the target from the source.
+
+    Parameters
+    ----------
+    path : Path
+        ``.txt``.
+    target_from_source : (4, 4) float
+        Maps the points of one RAS frame to another; for an image that is resampled, points of the output
+        to points of the input.
+    """
+    lps = LPS_RAS @ target_from_source @ LPS_RAS
+    parameters = " ".join(f"{value:.17g}" for value in [*lps[:3, :3].ravel(), *lps[:3, 3]])
+    path.write_text(
+        "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
+        f"Parameters: {parameters}\nFixedParameters: 0 0 0\n"
+    )
+
+
 def read_affine(path: Path) -> Affine:
     """Read an ITK affine: points of the resampled image's frame -> points of the other's, RAS millimetres.
 
     Parameters
     ----------
     path : Path
-        ``.mat`` of ANTs or ``.txt`` of `files.write_affine`.
+        ``.mat`` of ANTs or ``.txt`` of `write_affine`.
     """
     import ants
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.io.files import require_empty, write_image, write_json
-from cerebatch.spatial.space import TEMPLATE_SPACE, Grid, Volume
-
-NAME = "sub-mni152"
-"""The template as a person of a dataset."""
+from cerebatch.spatial.space import Grid, Volume
 
 
 @cache
@@ -80,33 +75,3 @@ def brain_mask_within(resolution: int, distance_mm: float) -> NDArray[np.bool_]:
     if distance_mm < 0:
         return np.asarray(ndimage.distance_transform_edt(mask, sampling=resolution) > -distance_mm)
     return np.asarray(ndimage.distance_transform_edt(~mask, sampling=resolution) <= distance_mm)
-
-
-def write_dataset(out_dir: Path) -> Path:
-    """Write the T1-weighted template as a BIDS dataset of one brain-extracted person: a real image, always at hand.
-
-    Parameters
-    ----------
-    out_dir : Path
-        Made where missing; must be empty.
-
-    Returns
-    -------
-    scan : Path
-
-    Raises
-    ------
-    DatasetError
-        The folder holds something already.
-    """
-    require_empty(out_dir)
-    image, grid = t1w(1)
-    scan = out_dir / NAME / "anat" / f"{NAME}_T1w.nii.gz"
-    write_image(scan, np.rint(1000 * image).astype(np.int16), grid, "native")
-    write_json(scan.with_name(f"{NAME}_T1w.json"), {"Description": TEMPLATE_SPACE, "SkullStripped": True})
-    write_json(
-        out_dir / "dataset_description.json",
-        {"Name": f"The template {TEMPLATE_SPACE} as a scan", "BIDSVersion": "1.10.0", "DatasetType": "raw"},
-    )
-    (out_dir / "README").write_text(f"The T1-weighted average of many people ({TEMPLATE_SPACE}, Fonov et al. 2011).\n")
-    return scan

@@ -12,13 +12,14 @@ import numpy as np
 from cerebatch.figures.overlays import draw_lobules, draw_registration
 from cerebatch.intensity.tissue import TARGETS, Contrast
 from cerebatch.io.bids import Case, output_name
-from cerebatch.io.files import read_voxels, write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.io.files import read_voxels, write_image, write_json, write_label_table, write_rows
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.io.scan import read_scan
 from cerebatch.measures import confidence, volumes
 from cerebatch.quality.inputs import Material
 from cerebatch.quality.io import write_quality
 from cerebatch.quality.metrics import all_metrics
+from cerebatch.spatial.ants_bridge import write_affine
 from cerebatch.spatial.space import (
     RESOLUTIONS,
     TEMPLATE_SPACE,

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from cerebatch.io.files import Frame, write_affine, write_image, write_json, write_label_table, write_rows
+from cerebatch.io.files import Frame, write_image, write_json, write_label_table, write_rows
 from cerebatch.labels import LABELS
+from cerebatch.spatial.ants_bridge import write_affine
 from cerebatch.spatial.space import Affine, Grid, apply, cerebellum_box
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -7,11 +7,11 @@ import pytest
 from scipy import ndimage
 
 from cerebatch.io.files import read_voxels
+from cerebatch.io.template_dataset import write_dataset
 from cerebatch.labels import LABELS, STRUCTURES
 from cerebatch.measures.overlap import dice, largest_piece_share, mean_dice
 from cerebatch.networks.ensemble import Segmentation, load
 from cerebatch.networks.folder import read_cards, shipped_folder, shipped_weights
-from cerebatch.spatial import template
 from cerebatch.spatial.space import Volume, cerebellum_box
 from cerebatch.stages.prepare import prepare
 
@@ -40,7 +40,7 @@ def test_every_card_of_1_mm_tells_how_it_does_without_borders() -> None:
 def on_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Volume, Segmentation]:
     """The prepared template and its labels."""
     folder = tmp_path_factory.mktemp("mni152")
-    template.write_dataset(folder / "bids")
+    write_dataset(folder / "bids")
     (scan,) = (folder / "bids").glob("sub-*/anat/*_T1w.nii.gz")
     prepare(scan, folder)
     t1w = read_voxels(folder / "T1w.nii.gz")

@@ -13,7 +13,7 @@ from cerebatch.networks.folder import shipped_folder
 if TYPE_CHECKING:
     from torch import nn
 
-    from cerebatch.atlas.subject_atlas import Register
+    from cerebatch.spatial.deformable import Register
 
 
 def helper_weights(name: Helper, folder: Path | None = None, resolution: float | None = None) -> Path:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cerebatch.atlas.subject_atlas import Register
 from cerebatch.errors import SettingsError
 from cerebatch.intensity.standardise import standardised
 from cerebatch.networks.architectures.blocks import device_of
 from cerebatch.networks.architectures.unet import UNet
+from cerebatch.spatial.deformable import Register
 from cerebatch.spatial.space import Field, Volume
 
 REDUCTION = 2
