@@ -184,7 +184,7 @@ class Relay:
 
     def _begin(self, job: Job) -> Outcome | None:
         try:
-            holder = leases.take(job, self._lease)
+            holder = leases.take(job.lease_path, self._lease)
         except OSError as error:
             return self._cannot_begin(job, error)
         if holder is not None:
@@ -323,7 +323,7 @@ class Relay:
     def _leave(self, name: str, status: Status, failure: Failure | None = None) -> Outcome:
         case = self._flying.pop(name)
         with contextlib.suppress(OSError):  # it goes stale
-            leases.release(case.job, self._lease)
+            leases.release(case.job.lease_path, self._lease)
         if status in ("done", "skipped"):
             self._tell(Event(name, status, seconds=time.monotonic() - case.began))
         return Outcome(name, status, failure)
@@ -340,7 +340,7 @@ class Relay:
                     case.renewed, case.told = time.monotonic(), case.started
                     now_at = {"stage": case.stage, "started": bool(case.started)}
                     with contextlib.suppress(OSError):
-                        leases.renew(case.job, self._lease.model_copy(update=now_at))
+                        leases.renew(case.job.lease_path, self._lease.model_copy(update=now_at))
 
     def _say_what_waits(self, more: bool) -> None:
         """Tell each engine how many calls it has or will soon have."""

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.batch.cluster.profile import Cluster, GpuClass, JobClass
-from cerebatch.batch.engines.ray_head import ACTOR
 from cerebatch.errors import QueueError, SettingsError
 
 _COMMAND_SECONDS = 60.0
@@ -29,6 +28,9 @@ _OBJECT_STORE_BYTES = 200_000_000
 _PYTHON_OPTIONS = "-P"  # what lies in the folder from which a job was submitted is not to be imported
 _PLAIN_PATH = r"[\w./+~@:=-]+"
 _NO_SUCH_JOB = re.compile(r"(invalid|unknown) job|not found|does not exist|no such job", re.IGNORECASE)
+
+ACTOR = "cerebatch_actor"
+"""Resource of Ray: places for actors."""
 
 RAY_JOB_LABEL = "cerebatch-job"
 """Label of a Ray node that holds the name of its job."""

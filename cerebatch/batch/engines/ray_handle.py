@@ -12,9 +12,9 @@ from typing import Any
 import cloudpickle
 
 from cerebatch.batch.advance import Call
+from cerebatch.batch.cluster.job_script import ACTOR
 from cerebatch.batch.engines.base import CANCELLED, EngineFailure, Result
 from cerebatch.batch.engines.ray_actor import RayActor, Ready, WarmUp
-from cerebatch.batch.engines.ray_head import ACTOR
 from cerebatch.batch.engines.stage_process import hung
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST

@@ -26,10 +26,8 @@ from typing import Any
 
 import psutil
 
+from cerebatch.batch.cluster.job_script import ACTOR
 from cerebatch.errors import SettingsError
-
-ACTOR = "cerebatch_actor"
-"""Resource of Ray: places for actors."""
 
 TOKEN_NAME = "ray_token"
 """File in the folder of a run."""

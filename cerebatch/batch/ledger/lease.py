@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from cerebatch.batch.job import Job
 from cerebatch.batch.ledger.records import read_model, temporary_name, utc_now
 
 
@@ -73,12 +72,13 @@ def is_stale(path: Path, lease: Lease, now: Callable[[], float] | None = None) -
         return True
 
 
-def take(job: Job, lease: Lease) -> Lease | None:
+def take(path: Path, lease: Lease) -> Lease | None:
     """Take the lease of a case.
 
     Parameters
     ----------
-    job : Job
+    path : Path
+        `Job.lease_path` of the case.
     lease : Lease
         Of this run.
 
@@ -87,7 +87,6 @@ def take(job: Job, lease: Lease) -> Lease | None:
     holder : Lease or None
         Who holds it instead; None if it is ours now.
     """
-    path = job.lease_path
     path.parent.mkdir(parents=True, exist_ok=True)
     lease = lease.model_copy(update={"taken": utc_now()})
     ours = _written(path, lease)
@@ -108,7 +107,7 @@ def take(job: Job, lease: Lease) -> Lease | None:
         ours.unlink(missing_ok=True)
 
 
-def renew(job: Job, lease: Lease) -> bool:
+def renew(path: Path, lease: Lease) -> bool:
     """Say that the case is still at work.
 
     Returns
@@ -116,7 +115,6 @@ def renew(job: Job, lease: Lease) -> bool:
     ours : bool
         False if another run took it because it was stale.
     """
-    path = job.lease_path
     holder = read_lease(path)
     if holder is None or holder.run != lease.run:
         return False
@@ -124,11 +122,11 @@ def renew(job: Job, lease: Lease) -> bool:
     return True
 
 
-def release(job: Job, lease: Lease) -> None:
+def release(path: Path, lease: Lease) -> None:
     """Give a case back."""
-    holder = read_lease(job.lease_path)
+    holder = read_lease(path)
     if holder is not None and holder.run == lease.run:
-        job.lease_path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _set_aside(path: Path, judged: Lease | None) -> None:

@@ -38,46 +38,46 @@ def left_over(job: Job) -> list[Path]:
 
 
 def test_the_first_takes_it_and_the_second_hears_who_has_it(job: Job) -> None:
-    assert take(job, OURS) is None
-    holder = take(job, THEIRS)
+    assert take(job.lease_path, OURS) is None
+    holder = take(job.lease_path, THEIRS)
     assert holder is not None
     assert (holder.run, holder.host, holder.pid) == ("ours", "here", 1)
     assert left_over(job) == []
 
 
 def test_our_own_is_ours_again(job: Job) -> None:
-    assert take(job, OURS) is None
-    assert take(job, OURS) is None
+    assert take(job.lease_path, OURS) is None
+    assert take(job.lease_path, OURS) is None
 
 
 def test_what_is_released_is_free(job: Job) -> None:
-    take(job, OURS)
-    release(job, OURS)
-    assert take(job, THEIRS) is None
+    take(job.lease_path, OURS)
+    release(job.lease_path, OURS)
+    assert take(job.lease_path, THEIRS) is None
 
 
 def test_nobody_releases_or_renews_anothers(job: Job) -> None:
-    take(job, OURS)
-    release(job, THEIRS)
-    assert not renew(job, THEIRS)
+    take(job.lease_path, OURS)
+    release(job.lease_path, THEIRS)
+    assert not renew(job.lease_path, THEIRS)
     held = read_lease(job.lease_path)
     assert held is not None
     assert held.run == "ours"
 
 
 def test_a_stale_one_is_taken_over(job: Job) -> None:
-    take(job, OURS)
+    take(job.lease_path, OURS)
     make_stale(job)
-    assert take(job, THEIRS) is None
-    assert not renew(job, OURS)
+    assert take(job.lease_path, THEIRS) is None
+    assert not renew(job.lease_path, OURS)
     assert left_over(job) == []
 
 
 def test_that_of_a_driver_of_this_host_that_died_is_stale_at_once(job: Job) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         pass
-    take(job, OURS.model_copy(update={"host": platform.node(), "pid": dead.pid}))
-    assert take(job, THEIRS) is None
+    take(job.lease_path, OURS.model_copy(update={"host": platform.node(), "pid": dead.pid}))
+    assert take(job.lease_path, THEIRS) is None
     held = read_lease(job.lease_path)
     assert held is not None
     alive = held.model_copy(update={"host": platform.node(), "pid": os.getpid()})
@@ -85,34 +85,32 @@ def test_that_of_a_driver_of_this_host_that_died_is_stale_at_once(job: Job) -> N
 
 
 def test_a_renewed_one_is_not_stale_and_says_what_is_at_work(job: Job) -> None:
-    take(job, OURS)
+    take(job.lease_path, OURS)
     make_stale(job, 59)
-    assert renew(job, OURS.model_copy(update={"stage": "atlas"}))
+    assert renew(job.lease_path, OURS.model_copy(update={"stage": "atlas"}))
     held = read_lease(job.lease_path)
     assert held is not None
     assert (held.stage, is_stale(job.lease_path, held)) == ("atlas", False)
-    assert take(job, THEIRS) is not None
+    assert take(job.lease_path, THEIRS) is not None
 
 
 def test_a_lease_that_cannot_be_read_belongs_to_nobody(job: Job) -> None:
     job.records.mkdir(parents=True)
     job.lease_path.write_text("{")
-    assert take(job, OURS) is None
+    assert take(job.lease_path, OURS) is None
 
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_of_many_that_take_at_once_one_gets_it(job: Job, stale: bool, tmp_path: Path) -> None:
     if stale:
-        take(job, OURS)
+        take(job.lease_path, OURS)
         make_stale(job)
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from types import SimpleNamespace\n"
         "from cerebatch.batch.ledger.lease import Lease, take\n"
-        "job = SimpleNamespace(lease_path=Path(sys.argv[1]))\n"
         "while not Path(sys.argv[3]).exists(): time.sleep(0.001)\n"
-        "print(take(job, Lease(run=sys.argv[2], host='h', pid=1, seconds=60)) is None)\n"
+        "print(take(Path(sys.argv[1]), Lease(run=sys.argv[2], host='h', pid=1, seconds=60)) is None)\n"
     )
     go = tmp_path / "go"
     runs = [

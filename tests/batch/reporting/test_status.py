@@ -80,7 +80,7 @@ def expect(out: Path, *cases: str, **about: object) -> Manifest:
 
 def hold(case: SmallJob, run: str, stage: str, age: float = 0.0) -> None:
     """The lease of a case, renewed so many seconds ago, of 120 s."""
-    assert leases.take(case, Lease(run=run, host="node1", pid=5, stage=stage, started=True)) is None
+    assert leases.take(case.lease_path, Lease(run=run, host="node1", pid=5, stage=stage, started=True)) is None
     then = time.time() - age
     os.utime(case.lease_path, (then, then))
 
