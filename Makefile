@@ -11,16 +11,17 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 CEREBATCH_DATA ?= $(abspath $(wildcard ../shared/data))
 export CEREBATCH_DATA
 
-SOURCES := CMakeLists.txt constraints.txt pyproject.toml $(shell find cerebatch cluster cpp lifespan -type f -not -path '*/__pycache__/*')
+# Python and profiles are read where they lie (an editable installation); only what is compiled or declared is installed again.
+INSTALLED := CMakeLists.txt constraints.txt pyproject.toml $(shell find cpp -type f)
 
 .PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-enhance proof-lifespan proof-augment proof-fine-tune proof-reports docs clean
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: $(SOURCES)
+$(VENV)/.installed: $(INSTALLED)
 	@$(PYTHON) -c 'import sys; sys.exit("cerebatch needs Python 3.11 or newer; set PYTHON=python3.11 or such") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: install

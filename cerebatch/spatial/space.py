@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise InstallationError(
         f"the compiled kernels: expected beside {__file__}, found none. If that is a source tree, run `make install` "
-        "and start Python from another folder, or use .venv/bin/cerebatch."
+        "and use the Python of .venv."
     ) from error
 
 Affine = NDArray[np.float64]

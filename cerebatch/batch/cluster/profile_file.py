@@ -86,7 +86,9 @@ def nearest(found: object, known: Iterable[str]) -> str:
 
 
 def _folder() -> Traversable:
-    return resources.files("cerebatch.batch").joinpath("profiles")
+    installed = resources.files("cerebatch.batch").joinpath("profiles")
+    # A work tree has them where people look for them; the wheel carries them inside the package.
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "cluster" / "profiles"
 
 
 def _place(error: ErrorDetails, content: Any) -> str:
