@@ -7,16 +7,16 @@ import pandas as pd
 from scipy import special
 
 from lifespan.arrays import Floats
-from lifespan.candidate_fit import to_years
-from lifespan.candidates import BY_NAME
-from lifespan.curve import Curve
 from lifespan.fitting import fitted_rows
-from lifespan.mean import SPLINE
 from lifespan.measures import measured
-from lifespan.model import LifespanModel
+from lifespan.models.candidate_fit import to_years
+from lifespan.models.candidates import BY_NAME
+from lifespan.models.curve import Curve
+from lifespan.models.mean import SPLINE
+from lifespan.models.model import LifespanModel
+from lifespan.models.search import profile_rss
+from lifespan.models.whitening import Groups, Whitening
 from lifespan.people import People, groups_of
-from lifespan.search import profile_rss
-from lifespan.whitening import Groups, Whitening
 
 LEVEL = 0.95
 _PROFILE_POINTS = 400

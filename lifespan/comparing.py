@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lifespan.arrays import Floats
-from lifespan.decisions import ALPHA
 from lifespan.errors import MismatchError
 from lifespan.fitting import LEAST_PEOPLE
 from lifespan.measures import ABSOLUTE
-from lifespan.paper_fit import fit_paper
+from lifespan.models.decisions import ALPHA
+from lifespan.models.paper_fit import fit_paper
 from lifespan.people import People
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table

@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 
 from lifespan.arrays import Bools, Floats
-from lifespan.choice import ModelChoice
-from lifespan.components import Rows
-from lifespan.counts import Counts
-from lifespan.curve import Curve
 from lifespan.errors import FitError
 from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measured
-from lifespan.model import Key, LifespanModel
-from lifespan.paper_fit import fit_paper
+from lifespan.models.choice import ModelChoice
+from lifespan.models.components import Rows
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
+from lifespan.models.model import Key, LifespanModel
+from lifespan.models.paper_fit import fit_paper
+from lifespan.models.variant import fit_variant
 from lifespan.people import GROUPS, NOT_STATED, People, groups_of
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
-from lifespan.variant import fit_variant
 
 LEAST_PEOPLE = 20
 """Fewer people of a group are not fitted."""
@@ -43,7 +43,7 @@ def fit(
     table : Path, str, DataFrame or People
         See `lifespan.read_table`.
     model : str or ModelChoice
-        Words of `lifespan.choice.WORDS` joined by +.
+        Words of `lifespan.models.choice.WORDS` joined by +.
     icv : str
         "ratio": volumes and per cent of ICV; "power": volumes, and volumes at one ICV by a power law; "none": volumes.
         Without intracranial volumes in the table only volumes are fitted, with a warning.

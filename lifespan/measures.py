@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
+from lifespan.models.basis import AgeBasis
 
 ABSOLUTE, PERCENT, POWER = "absolute", "percent_icv", "power_icv"
 UNITS = {ABSOLUTE: "cm3", PERCENT: "%", POWER: "cm3"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lifespan.counts import FEW
-from lifespan.curve import Curve
 from lifespan.errors import MismatchError
 from lifespan.measures import ABSOLUTE, UNITS, measured
-from lifespan.model import Key, LifespanModel
+from lifespan.models.counts import FEW
+from lifespan.models.curve import Curve
+from lifespan.models.model import Key, LifespanModel
 from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed

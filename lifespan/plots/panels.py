@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifespan.arrays import Bools, Floats
-from lifespan.counts import FEW
 from lifespan.fitting import fitted_rows
 from lifespan.measures import measured
-from lifespan.model import LifespanModel
+from lifespan.models.counts import FEW
+from lifespan.models.model import LifespanModel
 from lifespan.people import People
 
 POINTS = 121

@@ -10,8 +10,8 @@ import pytest
 import statsmodels.api as sm
 
 from lifespan import FitError, MismatchError, fit, read_table, score, transfer
-from lifespan.choice import ModelChoice
-from lifespan.curve import Curve
+from lifespan.models.choice import ModelChoice
+from lifespan.models.curve import Curve
 
 Maker = Callable[..., pd.DataFrame]
 

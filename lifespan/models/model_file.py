@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lifespan.choice import ModelChoice
-from lifespan.counts import Counts
-from lifespan.curve import Curve
 from lifespan.errors import ModelFileError
-from lifespan.model import LifespanModel
+from lifespan.models.choice import ModelChoice
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
+from lifespan.models.model import LifespanModel
 
 FORMAT = "lifespan model"
 VERSION = 1

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lifespan.candidate_fit import CandidateFit
-from lifespan.candidates import CONSTANT
+from lifespan.models.candidate_fit import CandidateFit
+from lifespan.models.candidates import CONSTANT
 
 ALPHA = 0.05
 """Every test of a candidate has to be below this."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.whitening import Groups
+from lifespan.models.whitening import Groups
 
 
 def site_scales(standardised: Floats, sites: Groups) -> tuple[Floats, float]:

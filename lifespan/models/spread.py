@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
+from lifespan.models.basis import AgeBasis
 
 MOST_DEGREES = 3
 

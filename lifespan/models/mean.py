@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
-from lifespan.candidate_fit import CandidateFit
-from lifespan.candidates import BY_NAME
-from lifespan.spline import natural_spline
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidate_fit import CandidateFit
+from lifespan.models.candidates import BY_NAME
+from lifespan.models.spline import natural_spline
 
 SPLINE = "spline"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lifespan.choice import ModelChoice
-from lifespan.counts import Counts
-from lifespan.curve import Curve
 from lifespan.measures import UNITS
+from lifespan.models.choice import ModelChoice
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
 from lifespan.people import GROUPS
 
 Key = tuple[str, str, str]

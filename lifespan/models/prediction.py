@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from lifespan.arrays import Floats
-from lifespan.shape import Shape
+from lifespan.models.shape import Shape
 
 COVERAGE = 0.95
 """Share of people inside the bounds."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lifespan.basis import AgeBasis
-from lifespan.candidates import CANDIDATES
-from lifespan.decisions import choose
-from lifespan.search import fit_candidates
-from lifespan.whitening import unit
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import CANDIDATES
+from lifespan.models.decisions import choose
+from lifespan.models.search import fit_candidates
+from lifespan.models.whitening import unit
 
 RNG = np.random.default_rng(11)
 AGE = np.sort(RNG.uniform(2.0, 90.0, 800))

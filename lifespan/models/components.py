@@ -8,9 +8,9 @@ import numpy as np
 from scipy import optimize
 
 from lifespan.arrays import Bools, Floats, Ints
-from lifespan.basis import AgeBasis
-from lifespan.spread import Spread
-from lifespan.whitening import Groups, Whitening
+from lifespan.models.basis import AgeBasis
+from lifespan.models.spread import Spread
+from lifespan.models.whitening import Groups, Whitening
 
 _SMALLEST_RHO, _LARGEST_RHO = 1e-4, 0.999
 _STEP = 1e-5

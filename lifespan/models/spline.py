@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
+from lifespan.models.basis import AgeBasis
 
 MOST_INNER_KNOTS = 5
 

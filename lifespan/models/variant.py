@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 
 from lifespan.arrays import Bools, Floats
-from lifespan.basis import AgeBasis
-from lifespan.candidates import BY_NAME, CANDIDATES, CONSTANT
-from lifespan.choice import ModelChoice
-from lifespan.components import Components, Rows, estimate
-from lifespan.curve import Curve
-from lifespan.decisions import Decision, choose
-from lifespan.mean import SPLINE, MeanCurve
-from lifespan.search import fit_candidates
-from lifespan.shape import fit_shape
-from lifespan.site_scales import log_variance_sampling, site_scales
-from lifespan.sites import SiteEffects
-from lifespan.spline import fit_spline, knot_candidates
-from lifespan.spread import MOST_DEGREES, Spread
-from lifespan.whitening import Whitening
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import BY_NAME, CANDIDATES, CONSTANT
+from lifespan.models.choice import ModelChoice
+from lifespan.models.components import Components, Rows, estimate
+from lifespan.models.curve import Curve
+from lifespan.models.decisions import Decision, choose
+from lifespan.models.mean import SPLINE, MeanCurve
+from lifespan.models.search import fit_candidates
+from lifespan.models.shape import fit_shape
+from lifespan.models.site_scales import log_variance_sampling, site_scales
+from lifespan.models.sites import SiteEffects
+from lifespan.models.spline import fit_spline, knot_candidates
+from lifespan.models.spread import MOST_DEGREES, Spread
+from lifespan.models.whitening import Whitening
 
 _TURNS = 8
 _SETTLED = 1e-3

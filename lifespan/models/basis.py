@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.candidates import Candidate
+from lifespan.models.candidates import Candidate
 
 _WIDEST_GROWTH = 30.0
 """Largest youngest age over tau: beyond it exp(age / tau) leaves nothing of a coefficient's digits."""
