@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lifespan.models.choice import ModelChoice
 from lifespan.models.components import Rows
 from lifespan.models.counts import Counts
 from lifespan.models.curve import Curve
+from lifespan.models.decisions import MUCH_BETTER, refused_though_better
 from lifespan.models.model import Key, LifespanModel
 from lifespan.models.paper_fit import fit_paper
 from lifespan.models.variant import fit_variant
@@ -92,6 +93,7 @@ def fit(
             found=str(_persons(people, "all")),
             do="Curves of fewer would tell chance.",
         )
+    warnings += _refused_forms(curves.values())
     counts = Counts.of(people)
     order = {name: k for k, name in enumerate(people.structures)}
     ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
@@ -120,6 +122,22 @@ def fitted_rows(people: People, structure: str, measure: str, group: str) -> Boo
     """(n,) the rows of a table that a curve is fitted to: of the group, with a volume and, where needed, an ICV."""
     known = people.in_group(group) & np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64))
     return np.asarray(known & np.isfinite(people.icv_cm3)) if measure in (PERCENT, POWER) else known
+
+
+def _refused_forms(curves: Iterable[Curve]) -> list[str]:
+    """Where the paper's tests refuse a form that describes the people much better than the one they leave."""
+    told = []
+    for curve in curves:
+        better = refused_though_better(curve.decisions)
+        if better is not None:
+            by = next(decision.bic for decision in curve.decisions if decision.chosen) - better.bic
+            told.append(f"{curve.structure} ({curve.group}, {curve.measure}): {better.candidate}, by {by:.0f}")
+    if not told:
+        return []
+    return [
+        f"the paper's tests refuse a form whose BIC is lower by more than {MUCH_BETTER:g} in {len(told)} curves: "
+        f"{listed(told)}; decisions.tsv says which test. Other words of --model do not test b0"
+    ]
 
 
 def _refuse(people: People, choice: ModelChoice) -> None:

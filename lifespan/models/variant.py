@@ -160,7 +160,7 @@ def _fit_mean(
     fits = fit_candidates(age, volume[:, None], basis, whitening, candidates)
     best, decisions = 0, list[Decision]()
     if form is None:
-        (best,), (decisions,) = choose(fits)
+        (best,), (decisions,) = choose(fits, test_b0=False)
     mean = MeanCurve.of(fits[best], 0, basis)
     # Whitened observations have variance 1; the factor that is left over is the covariance's to explain.
     return replace(mean, covariance=mean.covariance / float(fits[best].variance[0])), tuple(decisions)
