@@ -103,6 +103,7 @@ def _of_curve(model: LifespanModel, curve: Curve, people: People) -> pd.DataFram
     age, mean = people.age, curve.mean
     volume = people.volumes[curve.structure].to_numpy(dtype=np.float64)
     value = measured(curve.measure, volume, people.icv_cm3, curve.icv_exponent, model.reference_icv_cm3)
+    value = curve.fitted_scale(value)
     whitening = whitening_of(curve, age, people)
     columns, estimate = mean.jacobian(age), mean.coefficients
     terms = [f"spline {k}" for k in range(len(estimate))]

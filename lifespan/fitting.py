@@ -28,6 +28,9 @@ from lifespan.tables.read import Reading, read_table
 LEAST_PEOPLE = 20
 """Fewer people of a group are not fitted."""
 
+FEW_SITES = 5
+"""Fewer sites are warned of."""
+
 
 def fit(
     table: Path | str | pd.DataFrame | People,
@@ -72,8 +75,8 @@ def fit(
     if one_visit:
         people = earliest_visits(people)
     refuse_simulated(people)
-    _refuse(people, choice)
     warnings = list(people.warnings)
+    _refuse(people, choice, warnings)
     if people.tool == NOT_STATED:
         warnings.append("nothing tells which tool made the volumes; --tool keeps the model from tables of another one")
     measures = ICV_CHOICES[icv]
@@ -93,7 +96,7 @@ def fit(
             found=str(_persons(people, "all")),
             do="Curves of fewer would tell chance.",
         )
-    warnings += _refused_forms(curves.values())
+    warnings += [*_refused_forms(curves.values()), *_below_0(curves.values())]
     counts = Counts.of(people)
     order = {name: k for k, name in enumerate(people.structures)}
     ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
@@ -140,7 +143,19 @@ def _refused_forms(curves: Iterable[Curve]) -> list[str]:
     ]
 
 
-def _refuse(people: People, choice: ModelChoice) -> None:
+def _below_0(curves: Iterable[Curve]) -> list[str]:
+    """Curves whose lower bound was cut off at 0 somewhere."""
+    cut = [
+        f"{curve.structure} ({curve.group}, {curve.measure})"
+        for curve in curves
+        if float(curve.predict(np.linspace(curve.age_low, curve.age_high, 50)).quantile(0.025).min()) < 0.0
+    ]
+    if not cut:
+        return []
+    return [f"lower bounds would lie below 0 and were cut off there in {listed(cut)}; add log to --model"]
+
+
+def _refuse(people: People, choice: ModelChoice, warnings: list[str]) -> None:
     ids = people.texts("participant_id")
     several = sorted({name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1})
     if several and not choice.visits:
@@ -156,6 +171,11 @@ def _refuse(people: People, choice: ModelChoice) -> None:
     if not choice.sites:
         return
     sites = people.texts("site")
+    if 1 < len(set(sites)) < FEW_SITES:
+        warnings.append(
+            f"{len(set(sites))} sites are few to learn from how much sites differ: bounds of a site that the model "
+            "does not know lean on a prior, and may be too wide or too narrow"
+        )
     unknown = [row for row, site in zip(people.texts("row"), sites, strict=True) if not site]
     if unknown or len(set(sites)) < 2:
         raise FitError(

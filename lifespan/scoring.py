@@ -159,20 +159,21 @@ def transfer(
 
 def _with_site(model: LifespanModel, curve: Curve, controls: People, name: str) -> Curve:
     """One curve with one more site; women and men, who share their sites, learn it from the controls of both."""
-    residuals, sd, ids = [], [], list[str]()
+    ages, residuals, sd, ids = [], [], [], list[str]()
     for group in [curve.group] if curve.group == "all" else list(SEX_OF_GROUP):
         own = model.curves.get((curve.structure, curve.measure, group))
         if own is None:
             continue
         members = controls.take(controls.in_group(group))
         members = members.take((members.age >= own.age_low) & (members.age <= own.age_high))
-        values = _values(model, own, members)
+        values = own.fitted_scale(_values(model, own, members))
         known = np.isfinite(values)
+        ages.append(members.age[known])
         residuals.append((values - own.mean.value(members.age))[known])
         sd.append(own.spread.sd(members.age)[known])
         ids += members.take(known).texts("participant_id")
     persons = groups_of(ids)[0] if model.choice.visits and len(set(ids)) < len(ids) else None
-    return curve.transferred(name, np.concatenate(residuals), np.concatenate(sd), persons)
+    return curve.transferred(name, np.concatenate(ages), np.concatenate(residuals), np.concatenate(sd), persons)
 
 
 def _group_of(model: LifespanModel, sex: str, pooled: bool) -> str:
@@ -205,7 +206,7 @@ def _score_rows(
     table = people.frame[["participant_id", "session", "age", "sex", "site"]].copy()
     table["structure"], table["measure"], table["unit"] = curve.structure, curve.measure, UNITS[curve.measure]
     table["group"], table["value"] = curve.group, value
-    for name, column in (("mean", predicted.location), ("lower", lower), ("upper", upper), ("z", z)):
+    for name, column in (("mean", predicted.curve), ("lower", lower), ("upper", upper), ("z", z)):
         table[name] = np.where(scored, column, np.nan)
     table["centile"] = np.where(scored, centile, np.nan)
     table["status"], table["people_near"] = status, near

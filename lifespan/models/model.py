@@ -94,7 +94,7 @@ class LifespanModel:
         age = np.asarray(ages, dtype=np.float64)
         predicted = curve.predict(age, None if site is None else [site] * len(age))
         lower, upper = predicted.bounds()
-        table = pd.DataFrame({"age": age, "mean": predicted.location, "lower": lower, "upper": upper})
+        table = pd.DataFrame({"age": age, "mean": predicted.curve, "lower": lower, "upper": upper})
         table.loc[(age < curve.age_low) | (age > curve.age_high), ["mean", "lower", "upper"]] = np.nan
         table["people_near"] = self.counts.near(group, age).astype(int)
         return table

@@ -210,19 +210,30 @@ class TestFile:
     def test_it_says_what_it_is_of(self, model: LifespanModel, tmp_path: Path) -> None:
         save(model, tmp_path / "model.json")
         content = json.loads((tmp_path / "model.json").read_text())
-        assert (content["format"], content["format_version"]) == ("lifespan model", 1)
+        assert (content["format"], content["format_version"]) == ("lifespan model", 2)
         assert (content["tool"], content["icv_method"]) == ("toy", "toy ICV")
         assert set(content["counts"]) == {"people", "observations", "by_site", "by_decade", "by_year"}
         assert len(content["curves"][0]["decisions"]) == 7
         assert load_model(tmp_path).structures == model.structures
+
+    def test_a_model_of_version_1_is_still_read(self) -> None:
+        """A spline of plain years, a shape that was neither centred nor scaled; the numbers are those of version 1."""
+        model = load_model(Path(__file__).parent / "data" / "model_version_1.json")
+        who = {"participant_id": ["a", "b", "c"], "age": [10.0, 40.0, 70.0], "site": ["s1", "s2", "elsewhere"]}
+        scores = score(model, pd.DataFrame({**who, "x_cm3": [60.0, 55.0, 50.0]}))
+        np.testing.assert_allclose(scores["mean"], [67.55202, 56.462626, 52.722189], rtol=1e-6)
+        # With a shape version 1 took the people for endless.
+        np.testing.assert_allclose(scores["lower"], [60.659181, 50.812371, 47.231305], rtol=2e-3)
+        np.testing.assert_allclose(scores["upper"], [79.360822, 66.142634, 62.129164], rtol=5e-3)
+        np.testing.assert_allclose(scores["z"], [-2.277464, -0.166715, -0.594803], atol=0.03)
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("no json", "expected a model as JSON"),
             ('{"format": "other"}', "JSON with format 'lifespan model'"),
-            ('{"format": "lifespan model", "format_version": 2}', "expected format version 1, found version 2"),
-            ('{"format": "lifespan model", "format_version": 1}', "a whole model"),
+            ('{"format": "lifespan model", "format_version": 3}', "expected format version 1 to 2, found version 3"),
+            ('{"format": "lifespan model", "format_version": 2}', "a whole model"),
         ],
     )
     def test_other_files_are_refused(self, tmp_path: Path, text: str, message: str) -> None:

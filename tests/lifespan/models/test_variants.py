@@ -8,10 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy.stats import norm
+from scipy.stats import t as t_distribution
 
 from lifespan import FitError, MismatchError, fit, read_table, score, transfer
+from lifespan.models.between import joint_uncertainty
 from lifespan.models.choice import ModelChoice
 from lifespan.models.curve import Curve
+from lifespan.models.sites import SiteEffects
+from lifespan.models.spline import knot_candidates
+from lifespan.models.whitening import Groups, Whitening
 
 Maker = Callable[..., pd.DataFrame]
 
@@ -79,7 +85,7 @@ class TestSites:
         model = fit(people(1500, sites=15, site_sd=2.0, men=0.0), model="sites", icv="none")
         curve = model.curves["left_0", "absolute", "all"]
         age = np.array([40.0])
-        moved = curve.transferred("new", np.array([10.0]), curve.spread.sd(age), None)
+        moved = curve.transferred("new", age, np.array([10.0]), curve.spread.sd(age), None)
         shift = moved.predict(age, ["new"]).location[0] - curve.mean.value(age)[0]
         assert 0.5 < shift < 9.0
 
@@ -98,6 +104,93 @@ class TestSites:
     def test_sites_must_be_there(self, people: Maker, site: str, found: str) -> None:
         with pytest.raises(FitError, match=f"at least two sites, filled in every row, found {found}"):
             fit(people(50).assign(site=site), model="sites")
+
+
+class TestFewSites:
+    """What a person at a site that nobody has seen can be told, where few sites teach how much sites differ."""
+
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_the_bounds_of_a_random_site_hold(self, count: int) -> None:
+        rng, inside_ = np.random.default_rng(1), []
+        for _ in range(40):
+            age, site = rng.uniform(8.0, 80.0, 150), rng.integers(0, count, 150)
+            volume = 60 - 0.2 * age + rng.normal(0, 5.0, count)[site] + rng.normal(0, 5.0, 150)
+            table = pd.DataFrame({"participant_id": range(150), "age": age, "site": site, "left_0_cm3": volume})
+            lower, upper = only(table, "sites").predict(np.array([40.0])).bounds()
+            inside_.append(np.diff(norm.cdf([lower[0], upper[0]], 52.0, np.hypot(5.0, 5.0))))
+        # With the likelihood's own estimate taken for the truth two sites cover 0.85, three 0.88.
+        assert np.mean(inside_) == pytest.approx(0.95, abs=0.025)
+
+    def test_fewer_than_five_are_warned_of(self, people: Maker) -> None:
+        few, more = (fit(people(300, sites=count, site_sd=2.0), model="sites", icv="none") for count in (3, 5))
+        assert any("3 sites are few to learn from how much sites differ" in warning for warning in few.warnings)
+        assert not any("sites are few" in warning for warning in more.warnings)
+
+    def test_many_sites_leave_no_doubt_about_their_spread(self, people: Maker) -> None:
+        effects = only(people(4000, sites=80, site_sd=4.0, men=0.0), "sites").sites
+        assert effects is not None
+        scale, freedom = effects.random_site(np.array([9.0]))
+        assert freedom[0] > 30
+        assert scale[0] == pytest.approx(effects.between_sd**2 + 9.0, rel=0.08)
+
+    def test_a_random_sites_factor_widens_its_bounds_by_its_root_mean_square(self) -> None:
+        zeros = np.zeros(400)
+        effects = SiteEffects(tuple(map(str, range(400))), zeros, zeros, zeros, between_sd=0.0, scale_sd=0.3)
+        assert effects.lookup(["elsewhere"])[2][0] == pytest.approx(np.exp(0.3**2))
+        scale, freedom = effects.random_site(np.array([4.0]))
+        variance = scale[0] * freedom[0] / (freedom[0] - 2)
+        assert variance == pytest.approx(4.0 * np.exp(2 * 0.3**2))
+        drawn = np.random.default_rng(0).normal(0.0, 2.0, 400000) * np.exp(
+            np.random.default_rng(1).normal(0.0, 0.3, 400000)
+        )
+        bound = np.sqrt(scale[0]) * t_distribution.ppf(0.975, freedom[0])
+        assert (np.abs(drawn) < bound).mean() == pytest.approx(0.95, abs=0.004)
+
+
+class TestKnownSites:
+    def test_a_known_site_is_known_better_than_the_curve(self) -> None:
+        """Three sites far apart leave the curve open by centimetres, and each of them by millimetres."""
+        rng = np.random.default_rng(2)
+        age, site = rng.uniform(8.0, 80.0, 1200), rng.integers(0, 3, 1200)
+        volume = 60 - 0.2 * age + np.array([-8.0, 0.0, 8.0])[site] + rng.normal(0, 2.0, 1200)
+        names = [f"s{k}" for k in site]
+        table = pd.DataFrame({"participant_id": range(1200), "age": age, "site": names, "left_0_cm3": volume})
+        curve = only(table, "sites")
+        for name in ("s0", "s1", "s2"):
+            assert curve.predict(np.array([40.0]), [name]).scale[0] == pytest.approx(2.0, rel=0.06)
+        assert np.sqrt(curve.mean.variance(np.array([40.0])))[0] > 2.0
+
+    def test_curve_and_shifts_hang_together_as_in_the_whole_covariance_matrix(self) -> None:
+        rng = np.random.default_rng(6)
+        site = np.repeat(np.arange(4), 10)
+        x, sd = np.column_stack([np.ones(40), rng.normal(size=40)]), np.exp(rng.normal(0, 0.2, 40))
+        of_curves, with_shifts, of_shifts = joint_uncertainty(Whitening(sd, sites=Groups(site), site_sd=1.3), x)
+        z = (site[:, None] == np.arange(4)).astype(float)
+        both = np.column_stack([x, z]).T / sd**2 @ np.column_stack([x, z])
+        both[2:, 2:] += np.eye(4) / 1.3**2
+        inverse = np.linalg.inv(both)
+        np.testing.assert_allclose(of_curves, inverse[:2, :2])
+        np.testing.assert_allclose(with_shifts, inverse[2:, :2])
+        np.testing.assert_allclose(of_shifts, np.diag(inverse)[2:])
+
+
+class TestSexesOfTwoSpreads:
+    def test_each_sex_and_site_has_its_own_bounds(self) -> None:
+        rng = np.random.default_rng(4)
+
+        def drawn(count: int) -> pd.DataFrame:
+            age, site, man = rng.uniform(8, 80, count), rng.integers(0, 6, count), rng.integers(0, 2, count)
+            sd = np.where(man, 6.0, 3.0) * np.array([0.7, 1.0, 1.4])[site % 3]
+            volume = 60 - 0.2 * age + 5 * man + np.linspace(-4, 4, 6)[site] + sd * rng.normal(size=count)
+            columns = {"participant_id": range(count), "age": age, "sex": np.where(man, "M", "F")}
+            return pd.DataFrame({**columns, "site": [f"s{k}" for k in site], "left_0_cm3": volume})
+
+        model, new = fit(drawn(3000), model="sites", icv="none"), drawn(40000)
+        for sex, group in (("F", "female"), ("M", "male")):
+            for site in ("s0", "s1", "s2"):
+                some = new[(new["sex"] == sex) & (new["site"] == site)]
+                share = inside(model.curves["left_0", "absolute", group], some).mean()
+                assert share == pytest.approx(0.95, abs=0.02)
 
 
 class TestVisits:
@@ -162,9 +255,98 @@ class TestSpline:
 
     def test_it_is_straight_outside_its_knots(self, people: Maker) -> None:
         curve = only(people(800, men=0.0), "spline")
-        assert len(curve.mean.knots) > 2
-        beyond = curve.mean.value(curve.age_high + np.array([1.0, 2.0, 3.0]))
+        assert len(curve.mean.knots) > 2 and curve.mean.log_age
+        ages = (curve.age_high + 0.75) * np.array([1.1, 1.1**2, 1.1**3]) - 0.75
+        beyond = curve.mean.value(ages)
         assert beyond[1] - beyond[0] == pytest.approx(beyond[2] - beyond[1])
+
+    def test_it_holds_the_first_years_where_volumes_grow_fastest(self) -> None:
+        rng = np.random.default_rng(0)
+
+        def drawn(age: np.ndarray) -> np.ndarray:
+            return 40 + 90 * (1 - np.exp(-age / 2)) - 0.3 * age + rng.normal(0, 8, len(age))
+
+        age = rng.uniform(0.2, 90.0, 4857)
+        table = pd.DataFrame({"participant_id": range(4857), "age": age, "left_0_cm3": drawn(age)})
+        curve = only(table, "spline")
+        for low, high in ((0.25, 0.5), (0.5, 1.0), (1.0, 3.0), (3.0, 6.0), (6.0, 12.0), (12.0, 90.0)):
+            new = rng.uniform(low, high, 8000)
+            lower, upper = curve.predict(new).bounds()
+            volume = drawn(new)
+            assert ((volume >= lower) & (volume <= upper)).mean() == pytest.approx(0.95, abs=0.02)
+
+    def test_inner_knots_stand_between_the_crowd_and_the_even_division(self) -> None:
+        age = np.concatenate([np.linspace(20.0, 25.0, 900), np.linspace(5.0, 85.0, 101)])
+        sets = {(len(knots) - 2, log_age): knots for knots, log_age in knot_candidates(age)}
+        assert sets[1, False][1] == pytest.approx((np.median(age) + 45.0) / 2)
+        even = (np.log(5.75) + np.log(85.75)) / 2
+        assert np.log(sets[1, True][1] + 0.75) == pytest.approx((np.log(np.median(age) + 0.75) + even) / 2)
+        assert all(list(knots) == sorted(set(knots)) for knots in sets.values())
+
+
+class TestShape:
+    """Gamma residuals that lean the more the older people are."""
+
+    def drawn(self, count: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        age = rng.uniform(8.0, 88.0, count)
+        lean = np.interp(age, [8.0, 88.0], [40.0, 1.5])
+        noise = (rng.gamma(lean) - lean) / np.sqrt(lean)
+        return pd.DataFrame({"participant_id": range(count), "age": age, "left_0_cm3": 50 - 0.1 * age + 4 * noise})
+
+    def test_skew_changes_with_age(self) -> None:
+        curve = only(self.drawn(4000, 1), "shape")
+        assert curve.shape is not None and curve.shape.skew_slope > 0.1
+        new = self.drawn(60000, 2)
+        age, volume = new["age"].to_numpy(), new["left_0_cm3"].to_numpy()
+        centile = curve.predict(age).centile(volume)
+        for low, high in ((8, 28), (28, 48), (48, 68), (68, 88)):
+            here = centile[(age >= low) & (age < high)]
+            for share in (2.5, 97.5):
+                assert (here < share).mean() == pytest.approx(share / 100, abs=0.012)
+
+    def test_where_it_does_not_no_slope_is_found(self) -> None:
+        rng = np.random.default_rng(5)
+        table = self.drawn(2000, 1)
+        table["left_0_cm3"] = 50 - 0.1 * table["age"] + 4 * (rng.gamma(4.0, size=2000) - 4) / 2
+        curve = only(table, "shape")
+        assert curve.shape is not None
+        assert curve.shape.skew_slope == 0.0
+
+
+class TestLogarithms:
+    """Lateral ventricles: small in most, many times larger in some."""
+
+    def drawn(self, count: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        age = rng.uniform(8.0, 88.0, count)
+        volume = np.exp(1.5 + 0.02 * age + 0.6 * rng.normal(size=count))
+        return pd.DataFrame({"participant_id": range(count), "age": age, "left_0_cm3": volume})
+
+    def test_no_bound_is_below_0(self) -> None:
+        model = fit(self.drawn(1500, 1), icv="none")
+        lower, _ = model.curves["left_0", "absolute", "all"].predict(np.array([10.0])).bounds()
+        assert lower[0] == 0.0
+        (warning,) = [text for text in model.warnings if "bounds would lie below 0" in text]
+        assert "left_0" in warning and "log to --model" in warning
+
+    def test_with_log_the_bounds_hold_and_stay_above_0(self) -> None:
+        table, new = self.drawn(1500, 1), self.drawn(30000, 2)
+        model = fit(table, model="log", icv="none")
+        assert not any("below 0" in text for text in model.warnings)
+        curve = model.curves["left_0", "absolute", "all"]
+        age, volume = new["age"].to_numpy(), new["left_0_cm3"].to_numpy()
+        predicted = curve.predict(age)
+        lower, upper = predicted.bounds()
+        assert lower.min() > 1.0
+        assert (volume < lower).mean() == pytest.approx(0.025, abs=0.01)
+        assert (volume > upper).mean() == pytest.approx(0.025, abs=0.01)
+        np.testing.assert_allclose(predicted.curve, np.exp(1.5 + 0.02 * age), rtol=0.1)
+
+    def test_the_density_is_that_of_the_volume(self) -> None:
+        predicted = only(self.drawn(600, 1), "log").predict(np.full(20001, 40.0))
+        volume = np.geomspace(0.1, 400.0, 20001)
+        assert np.trapezoid(np.exp(predicted.log_density(volume)), volume) == pytest.approx(1.0, abs=1e-3)
 
 
 class TestIcv:
