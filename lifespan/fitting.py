@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lifespan.arrays import Bools, Floats
+from lifespan.arrays import Bools
 from lifespan.errors import FitError
 from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measured
 from lifespan.models.choice import ModelChoice
@@ -97,7 +97,7 @@ def fit(
             do="Curves of fewer would tell chance.",
         )
     warnings += [*_refused_forms(curves.values()), *_below_0(curves.values())]
-    counts = Counts.of(people)
+    counts = Counts.of(people, {key: fitted_rows(people, *key) for key in curves})
     order = {name: k for k, name in enumerate(people.structures)}
     ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
     return LifespanModel(
@@ -111,6 +111,25 @@ def fit(
         people.totals,
         (*warnings, *counts.warnings()),
     )
+
+
+def refuse_visits(people: People, choice: ModelChoice) -> None:
+    """Refuse several visits of a person where the model takes rows as people.
+
+    Raises
+    ------
+    FitError
+        There are some.
+    """
+    names, counts = np.unique(people.texts("participant_id"), return_counts=True)
+    several = [str(name) for name in names[counts > 1]]
+    if several and not choice.visits:
+        raise FitError(
+            people.source,
+            expected="one visit of each person",
+            found=f"several of {len(several)} people: {listed(several)}",
+            do="Add visits to --model, or take the earliest with --one-visit.",
+        )
 
 
 def earliest_visits(people: People) -> People:
@@ -156,15 +175,8 @@ def _below_0(curves: Iterable[Curve]) -> list[str]:
 
 
 def _refuse(people: People, choice: ModelChoice, warnings: list[str]) -> None:
+    refuse_visits(people, choice)
     ids = people.texts("participant_id")
-    several = sorted({name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1})
-    if several and not choice.visits:
-        raise FitError(
-            people.source,
-            expected="one visit of each person",
-            found=f"several of {len(several)} people: {listed(several)}",
-            do="Add visits to --model, or take the earliest with --one-visit.",
-        )
     if float(people.age.min()) == float(people.age.max()):
         found = f"{people.age[0]:g} years in every row"
         raise FitError(people.source, expected="people of several ages", found=found, do="Give a table over life.")
@@ -256,8 +268,8 @@ def _fit_names(
         raise FitError(people.source, expected="volumes that differ", found=found, do="Take these structures out.")
     exponents: list[float | None] = [None] * len(names)
     if measure == POWER:
-        female: Floats = people.in_group("female").astype(np.float64)
-        exponents = [icv_exponent(people.age, column, people.icv_cm3, female) for column in volumes.T]
+        sex, site = people.texts("sex"), people.texts("site")
+        exponents = [icv_exponent(people.age, column, people.icv_cm3, sex, site) for column in volumes.T]
     columns = [
         measured(measure, column, people.icv_cm3, exponent, reference)
         for column, exponent in zip(volumes.T, exponents, strict=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lifespan.errors import MismatchError
+from lifespan.errors import FitError, MismatchError
+from lifespan.fitting import refuse_visits
 from lifespan.measures import ABSOLUTE, UNITS, measured
 from lifespan.models.counts import FEW
 from lifespan.models.curve import Curve
@@ -18,6 +19,9 @@ from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
+
+LEAST_CONTROLS = 5
+"""Fewer healthy people of a site teach nothing about it."""
 
 INSIDE, BELOW, ABOVE, NOT_SCORED = "inside", "below", "above", "not scored"
 
@@ -129,15 +133,22 @@ def transfer(
     controls : Path, str, DataFrame or People
         Healthy people, with a column site. A site that the model knows is learnt anew.
 
+    Returns
+    -------
+    model : LifespanModel
+        Its warnings say which controls were not used, and why.
+
     Raises
     ------
     MismatchError
         The model has no sites, or controls have no site.
     FitError
-        The controls are simulated.
+        The controls are simulated, several visits of a person stand in a model without visits, or a site has fewer than
+        five people.
     """
     people = check_fits(model, read_table(controls, reading))
     refuse_simulated(people)
+    refuse_visits(people, model.choice)
     if not model.choice.sites:
         raise MismatchError(
             people.source,
@@ -148,13 +159,50 @@ def transfer(
     names = sorted(set(people.texts("site")))
     if "" in names:
         raise MismatchError(people.source, expected="a site of every control", found="none", do="Fill the column site.")
-    curves: dict[Key, Curve] = {}
-    for key, curve in model.curves.items():
-        for name in names:
-            here = np.array(people.texts("site")) == name
-            curve = _with_site(model, curve, people.take(here), name)
-        curves[key] = curve
-    return replace(model, curves=curves)
+    warnings = [*people.warnings, *_unused(model, people)]
+    curves: dict[Key, Curve] = dict(model.curves)
+    for name in names:
+        members = people.take(np.array(people.texts("site")) == name)
+        warnings += _few_controls(members, name)
+        for key, curve in curves.items():
+            curves[key] = _with_site(model, curve, members, name)
+    return replace(model, curves=curves, warnings=(*model.warnings, *warnings))
+
+
+def _few_controls(members: People, name: str) -> list[str]:
+    count = len(set(members.texts("participant_id")))
+    if count < LEAST_CONTROLS:
+        raise FitError(
+            members.source,
+            expected=f"at least {LEAST_CONTROLS} healthy people of site {name}",
+            found=str(count),
+            do="Give more controls of that site, or none: its people then get the bounds of a random site.",
+        )
+    few = [f"site {name} is learnt from {count} controls: below {FEW} its shift stays much in doubt"]
+    return few if count < FEW else []
+
+
+def _unused(model: LifespanModel, people: People) -> list[str]:
+    """Which controls teach nothing: no sex where women and men have their own curves, ages beyond the fit, no value."""
+    told = []
+    names, sexes = people.texts("row"), people.texts("sex")
+    groups = [_group_of(model, sex, pooled=False) for sex in sexes]
+    beyond = []
+    for name, group, age in zip(names, groups, people.age, strict=True):
+        own = [curve for key, curve in model.curves.items() if key[2] == group]
+        if not any(curve.age_low <= age <= curve.age_high for curve in own):
+            beyond.append(f"{name} ({age:g} years)")
+    if beyond:
+        told.append(f"{len(beyond)} controls are outside the fitted ages and not used: {listed(beyond)}")
+    unknown = [name for name, sex in zip(names, sexes, strict=True) if not sex]
+    if unknown and "female" in model.groups:
+        told.append(f"{len(unknown)} controls without sex are used for the curve of all alone: {listed(unknown)}")
+    for structure in people.structures:
+        missing = np.flatnonzero(~np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64)))
+        if len(missing):
+            where = listed([names[k] for k in missing])
+            told.append(f"{len(missing)} controls without {structure} are not used for it: {where}")
+    return told
 
 
 def _with_site(model: LifespanModel, curve: Curve, controls: People, name: str) -> Curve:
@@ -202,7 +250,7 @@ def _score_rows(
     status = np.where(value < lower, BELOW, np.where(value > upper, ABOVE, INSIDE)).astype(object)
     scored = np.isfinite(value) & (extrapolate | ~outside)
     status[~scored] = NOT_SCORED
-    near = model.counts.near(curve.group, age).astype(int)
+    near = model.counts.near(curve.group, age, curve.structure, curve.measure).astype(int)
     table = people.frame[["participant_id", "session", "age", "sex", "site"]].copy()
     table["structure"], table["measure"], table["unit"] = curve.structure, curve.measure, UNITS[curve.measure]
     table["group"], table["value"] = curve.group, value

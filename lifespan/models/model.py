@@ -96,7 +96,7 @@ class LifespanModel:
         lower, upper = predicted.bounds()
         table = pd.DataFrame({"age": age, "mean": predicted.curve, "lower": lower, "upper": upper})
         table.loc[(age < curve.age_low) | (age > curve.age_high), ["mean", "lower", "upper"]] = np.nan
-        table["people_near"] = self.counts.near(group, age).astype(int)
+        table["people_near"] = self.counts.near(group, age, structure, measure).astype(int)
         return table
 
     def curve_table(self, step: float = 1.0) -> pd.DataFrame:

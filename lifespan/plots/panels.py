@@ -105,7 +105,9 @@ def _line(model: LifespanModel, structure: str, measure: str, group: str) -> Lin
     age = np.linspace(curve.age_low, curve.age_high, POINTS)
     predicted = curve.predict(age)
     lower, upper = predicted.bounds()
-    return Line(group, age, predicted.quantile(0.5), lower, upper, model.counts.near(group, age) < FEW)
+    return Line(
+        group, age, predicted.quantile(0.5), lower, upper, model.counts.near(group, age, structure, measure) < FEW
+    )
 
 
 def _dots(model: LifespanModel, people: People, structure: str, measure: str, group: str) -> Dots:

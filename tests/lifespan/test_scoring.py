@@ -60,6 +60,27 @@ class TestFit:
         near = int((np.abs(np.floor(table["age"]) + 0.5 - 30.0) <= 5).sum())
         assert counts.near("all", np.array([30.0]))[0] == near
 
+    def test_visits_of_a_person_count_once(self, people: Maker) -> None:
+        table = people(60, visits=4, rho=0.5)
+        model = fit(table, model="visits", icv="none")
+        for age in (20.0, 44.3, 79.0):
+            here = table[(np.floor(table["age"]) + 0.5 - age).abs() <= 5]
+            found = model.predict([age], structure="left_0")["people_near"][0]
+            assert found == here["participant_id"].nunique() < len(here)
+
+    def test_people_without_a_structure_do_not_stand_behind_its_curve(self, people: Maker, tmp_path: Path) -> None:
+        table = people(200)
+        table.loc[table["age"] > 40, "left_1_cm3"] = np.nan
+        table.loc[[5], "age"] = 84.0
+        table.loc[5, "left_1_cm3"] = 50.0
+        model = fit(table, icv="none")
+        save(model, tmp_path / "model.json")
+        for used in (model, load_model(tmp_path / "model.json")):
+            near = {name: used.predict([60.0], structure=name)["people_near"][0] for name in ("left_0", "left_1")}
+            assert near["left_1"] == 0 < near["left_0"]
+            scores = score(used, table[table["age"].between(58, 62)], pooled=True).groupby("structure")["people_near"]
+            assert scores.max()["left_1"] == 0 < scores.min()["left_0"]
+
     def test_decades_with_few_people_are_warned_of_with_counts(self, people: Maker) -> None:
         few = people(300)
         few = few[(few["age"] < 60) | (few.index < 5)]
@@ -212,7 +233,7 @@ class TestFile:
         content = json.loads((tmp_path / "model.json").read_text())
         assert (content["format"], content["format_version"]) == ("lifespan model", 2)
         assert (content["tool"], content["icv_method"]) == ("toy", "toy ICV")
-        assert set(content["counts"]) == {"people", "observations", "by_site", "by_decade", "by_year"}
+        assert set(content["counts"]) == {"people", "observations", "by_site", "by_decade", "ages", "of_curves"}
         assert len(content["curves"][0]["decisions"]) == 7
         assert load_model(tmp_path).structures == model.structures
 

@@ -43,6 +43,20 @@ class TestSpread:
         assert spread[young].mean() == pytest.approx(0.95, abs=0.012)
         assert spread[old].mean() == pytest.approx(0.95, abs=0.012)
 
+    def test_what_a_curve_took_of_its_few_people_is_given_back(self) -> None:
+        """What 24 people vary about a curve that followed them is less than their spread."""
+        rng, found = np.random.default_rng(1), []
+        for _ in range(60):
+            age = np.sort(rng.uniform(8.0, 80.0, 24))
+            volume = 50 + 0.9 * age - 0.012 * age**2 + rng.normal(0.0, 3.0, 24)
+            table = pd.DataFrame({"participant_id": range(24), "age": age, "left_0_cm3": volume})
+            curve = only(table, "spread")
+            if curve.mean.form == "quadratic" and len(curve.spread.coefficients) == 1:
+                found.append(2 * curve.spread.coefficients[0])
+        assert len(found) > 30
+        # log of chi-squared with 21 degrees of freedom over 21 has the mean -0.048; over 24, without leverage, -0.18.
+        assert np.mean(found) == pytest.approx(2 * np.log(3.0) - 0.048, abs=0.08)
+
     def test_where_it_does_not_change_none_is_found(self, people: Maker) -> None:
         curve = only(people(2000, men=0.0), "spread")
         assert len(curve.spread.coefficients) == 1
@@ -88,6 +102,61 @@ class TestSites:
         moved = curve.transferred("new", age, np.array([10.0]), curve.spread.sd(age), None)
         shift = moved.predict(age, ["new"]).location[0] - curve.mean.value(age)[0]
         assert 0.5 < shift < 9.0
+
+    def test_a_new_sites_own_spread_is_learnt_from_its_controls(self) -> None:
+        rng = np.random.default_rng(3)
+
+        def drawn(count: int, sites: int, factor: np.ndarray) -> pd.DataFrame:
+            age, site = rng.uniform(8, 80, count), rng.integers(0, sites, count)
+            volume = 60 - 0.2 * age + 3.0 * factor[site] * rng.normal(size=count)
+            names = {"participant_id": range(count), "age": age, "site": [f"s{k}" for k in site]}
+            return pd.DataFrame({**names, "left_0_cm3": volume})
+
+        model = fit(drawn(3000, 20, np.exp(rng.normal(0, 0.3, 20))), model="sites", icv="none")
+        new = drawn(900, 1, np.array([1.8])).assign(site="new")
+        taught = transfer(model, new.iloc[:300])
+        effects = taught.curves["left_0", "absolute", "all"].sites
+        assert effects is not None
+        assert np.exp(effects.log_scales[-1]) == pytest.approx(1.8, rel=0.1)
+        assert (score(taught, new.iloc[300:])["status"] == "inside").mean() == pytest.approx(0.95, abs=0.02)
+
+    def test_controls_that_teach_nothing_are_told(self, people: Maker) -> None:
+        model = fit(people(400, sites=6, site_sd=2.0), model="sites", icv="none")
+        controls = people(40, seed=3).assign(site="new").astype({"sex": object, "left_1_cm3": object})
+        controls.loc[1, "age"], controls.loc[2, "sex"], controls.loc[3, "left_1_cm3"] = 99.0, "", "n/a"
+        warnings = transfer(model, controls).warnings
+        for text in (
+            "1 controls are outside the fitted ages and not used: row 1 (99 years)",
+            "1 controls without sex are used for the curve of all alone: row 2",
+            "1 controls without left_1 are not used for it: row 3",
+        ):
+            assert text in warnings
+        assert not any("learnt from" in text for text in warnings)
+
+    @pytest.mark.parametrize(("count", "told"), [(4, None), (5, "site new is learnt from 5 controls")])
+    def test_too_few_controls_are_refused_and_few_are_warned_of(
+        self, people: Maker, count: int, told: str | None
+    ) -> None:
+        model = fit(people(400, sites=6, site_sd=2.0), model="sites", icv="none")
+        controls = people(count, seed=3).assign(site="new")
+        if told is None:
+            with pytest.raises(FitError, match="expected at least 5 healthy people of site new, found 4"):
+                transfer(model, controls)
+        else:
+            assert any(told in text for text in transfer(model, controls).warnings)
+
+    def test_repeats_of_a_control_do_not_pass_for_more_people(self, people: Maker) -> None:
+        table = people(300, visits=2, rho=0.9, sites=6, site_sd=2.0)
+        once = people(20, seed=3).assign(site="new")
+        often = pd.concat([once.assign(session=str(k)) for k in range(8)])
+        with pytest.raises(FitError, match="expected one visit of each person, found several of 20 people"):
+            transfer(fit(table[table["session"] == "1"], model="sites", icv="none"), often)
+        model = fit(table, model="sites+visits", icv="none")
+        few = transfer(model, once).curves["left_0", "absolute", "all"].sites
+        same = transfer(model, often).curves["left_0", "absolute", "all"].sites
+        assert few is not None and same is not None
+        # Eight visits with a correlation of 0.9 tell as much as 8 / (1 + 7 x 0.9) = 1.1 people.
+        assert same.shift_sd[-1] / few.shift_sd[-1] == pytest.approx(1.0, abs=0.1)
 
     def test_women_and_men_share_their_sites(self, people: Maker) -> None:
         model = fit(people(1200, sites=8, site_sd=3.0), model="sites", icv="none")
@@ -367,6 +436,30 @@ class TestIcv:
             found = scores[icv][(scores[icv]["structure"] == "left_0") & (scores[icv]["measure"] == measure)]
             slope = float(np.corrcoef(found["z"], np.log(table["icv_cm3"]))[0, 1])
             assert low < slope < high
+
+    @pytest.mark.parametrize("unknown", [0.0, 0.5, 1.0])
+    def test_it_does_not_take_sex_for_the_head_nor_people_without_sex_for_men(
+        self, people: Maker, unknown: float
+    ) -> None:
+        """Women's heads and cerebella are smaller; where half of the women have no sex, they are still no men."""
+        table = people(2000)
+        woman = (table["sex"] == "F").to_numpy()
+        table["icv_cm3"] *= np.where(woman, 0.88, 1.0)
+        table["left_0_cm3"] *= (table["icv_cm3"] / 1450) ** 0.6 * np.where(woman, 0.85, 1.0)
+        lost = woman & (np.random.default_rng(0).uniform(size=2000) < unknown)
+        table = table.astype({"sex": object}).assign(sex=np.where(lost, "", table["sex"]))
+        exponent = fit(table, icv="power").curves["left_0", "power_icv", "all"].icv_exponent
+        assert exponent == pytest.approx(0.6, abs=0.07)
+
+    def test_it_does_not_take_sites_for_the_head(self, people: Maker) -> None:
+        """One scanner measures larger heads and smaller cerebella."""
+        table = self.table(people, 0.6).assign(site=lambda t: np.where(t.index % 3 == 0, "a", "b"))
+        other = (table["site"] == "a").to_numpy()
+        table.loc[other, "icv_cm3"] *= 1.15
+        table.loc[other, "left_0_cm3"] *= 0.9
+        for words in ("paper", "sites"):
+            exponent = fit(table, icv="power", model=words).curves["left_0", "power_icv", "all"].icv_exponent
+            assert exponent == pytest.approx(0.6, abs=0.07)
 
 
 class TestChoice:
