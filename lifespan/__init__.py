@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lifespan.comparing import compare
     from lifespan.errors import FitError, LifespanError, MismatchError, ModelFileError, TableError
     from lifespan.fitting import fit
-    from lifespan.model import LifespanModel
-    from lifespan.model_file import load_model, save
+    from lifespan.models.model import LifespanModel
+    from lifespan.models.model_file import load_model, save
     from lifespan.plots.draw import plot
     from lifespan.scoring import score, transfer
     from lifespan.tables.read import Reading, read_table
@@ -47,8 +47,8 @@ _HOMES = {
     "comparing": ("compare",),
     "errors": ("FitError", "LifespanError", "MismatchError", "ModelFileError", "TableError"),
     "fitting": ("fit",),
-    "model": ("LifespanModel",),
-    "model_file": ("load_model", "save"),
+    "models.model": ("LifespanModel",),
+    "models.model_file": ("load_model", "save"),
     "plots.draw": ("plot",),
     "scoring": ("score", "transfer"),
     "tables.read": ("Reading", "read_table"),

@@ -7,16 +7,16 @@ import pandas as pd
 from scipy import special
 
 from lifespan.arrays import Floats
-from lifespan.candidate_fit import to_years
-from lifespan.candidates import BY_NAME
-from lifespan.curve import Curve
 from lifespan.fitting import fitted_rows
-from lifespan.mean import SPLINE
 from lifespan.measures import measured
-from lifespan.model import LifespanModel
+from lifespan.models.candidate_fit import to_years
+from lifespan.models.candidates import BY_NAME
+from lifespan.models.curve import Curve
+from lifespan.models.mean import SPLINE
+from lifespan.models.model import LifespanModel
+from lifespan.models.search import profile_rss
+from lifespan.models.whitening import Groups, Whitening
 from lifespan.people import People, groups_of
-from lifespan.search import profile_rss
-from lifespan.whitening import Groups, Whitening
 
 LEVEL = 0.95
 _PROFILE_POINTS = 400
@@ -103,6 +103,7 @@ def _of_curve(model: LifespanModel, curve: Curve, people: People) -> pd.DataFram
     age, mean = people.age, curve.mean
     volume = people.volumes[curve.structure].to_numpy(dtype=np.float64)
     value = measured(curve.measure, volume, people.icv_cm3, curve.icv_exponent, model.reference_icv_cm3)
+    value = curve.fitted_scale(value)
     whitening = whitening_of(curve, age, people)
     columns, estimate = mean.jacobian(age), mean.coefficients
     terms = [f"spline {k}" for k in range(len(estimate))]

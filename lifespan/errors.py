@@ -9,6 +9,7 @@ LifespanError
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 
@@ -37,6 +38,11 @@ class _SourceError(LifespanError):
         self.found = found
         self.do = do
         super().__init__(f"{source}: expected {expected}, found {found}. {do}")
+
+    def __reduce__(self) -> tuple[partial[_SourceError], tuple[()]]:
+        # An exception is built anew from its message alone; a process pool could not hand this one back.
+        fields = {"expected": self.expected, "found": self.found, "do": self.do}
+        return partial(type(self), self.source, **fields), ()
 
 
 class TableError(_SourceError):

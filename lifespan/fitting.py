@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lifespan.arrays import Bools, Floats
-from lifespan.choice import ModelChoice
-from lifespan.components import Rows
-from lifespan.counts import Counts
-from lifespan.curve import Curve
+from lifespan.arrays import Bools
 from lifespan.errors import FitError
 from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measured
-from lifespan.model import Key, LifespanModel
-from lifespan.paper_fit import fit_paper
+from lifespan.models.choice import ModelChoice
+from lifespan.models.components import Rows
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
+from lifespan.models.decisions import MUCH_BETTER, refused_though_better
+from lifespan.models.model import Key, LifespanModel
+from lifespan.models.paper_fit import fit_paper
+from lifespan.models.variant import fit_variant
 from lifespan.people import GROUPS, NOT_STATED, People, groups_of
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
-from lifespan.variant import fit_variant
 
 LEAST_PEOPLE = 20
 """Fewer people of a group are not fitted."""
+
+FEW_SITES = 5
+"""Fewer sites are warned of."""
 
 
 def fit(
@@ -43,7 +47,7 @@ def fit(
     table : Path, str, DataFrame or People
         See `lifespan.read_table`.
     model : str or ModelChoice
-        Words of `lifespan.choice.WORDS` joined by +.
+        Words of `lifespan.models.choice.WORDS` joined by +.
     icv : str
         "ratio": volumes and per cent of ICV; "power": volumes, and volumes at one ICV by a power law; "none": volumes.
         Without intracranial volumes in the table only volumes are fitted, with a warning.
@@ -71,8 +75,8 @@ def fit(
     if one_visit:
         people = earliest_visits(people)
     refuse_simulated(people)
-    _refuse(people, choice)
     warnings = list(people.warnings)
+    _refuse(people, choice, warnings)
     if people.tool == NOT_STATED:
         warnings.append("nothing tells which tool made the volumes; --tool keeps the model from tables of another one")
     measures = ICV_CHOICES[icv]
@@ -92,7 +96,8 @@ def fit(
             found=str(_persons(people, "all")),
             do="Curves of fewer would tell chance.",
         )
-    counts = Counts.of(people)
+    warnings += [*_refused_forms(curves.values()), *_below_0(curves.values())]
+    counts = Counts.of(people, {key: fitted_rows(people, *key) for key in curves})
     order = {name: k for k, name in enumerate(people.structures)}
     ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
     return LifespanModel(
@@ -106,6 +111,25 @@ def fit(
         people.totals,
         (*warnings, *counts.warnings()),
     )
+
+
+def refuse_visits(people: People, choice: ModelChoice) -> None:
+    """Refuse several visits of a person where the model takes rows as people.
+
+    Raises
+    ------
+    FitError
+        There are some.
+    """
+    names, counts = np.unique(people.texts("participant_id"), return_counts=True)
+    several = [str(name) for name in names[counts > 1]]
+    if several and not choice.visits:
+        raise FitError(
+            people.source,
+            expected="one visit of each person",
+            found=f"several of {len(several)} people: {listed(several)}",
+            do="Add visits to --model, or take the earliest with --one-visit.",
+        )
 
 
 def earliest_visits(people: People) -> People:
@@ -122,22 +146,48 @@ def fitted_rows(people: People, structure: str, measure: str, group: str) -> Boo
     return np.asarray(known & np.isfinite(people.icv_cm3)) if measure in (PERCENT, POWER) else known
 
 
-def _refuse(people: People, choice: ModelChoice) -> None:
+def _refused_forms(curves: Iterable[Curve]) -> list[str]:
+    """Where the paper's tests refuse a form that describes the people much better than the one they leave."""
+    told = []
+    for curve in curves:
+        better = refused_though_better(curve.decisions)
+        if better is not None:
+            by = next(decision.bic for decision in curve.decisions if decision.chosen) - better.bic
+            told.append(f"{curve.structure} ({curve.group}, {curve.measure}): {better.candidate}, by {by:.0f}")
+    if not told:
+        return []
+    return [
+        f"the paper's tests refuse a form whose BIC is lower by more than {MUCH_BETTER:g} in {len(told)} curves: "
+        f"{listed(told)}; decisions.tsv says which test. Other words of --model do not test b0"
+    ]
+
+
+def _below_0(curves: Iterable[Curve]) -> list[str]:
+    """Curves whose lower bound was cut off at 0 somewhere."""
+    cut = [
+        f"{curve.structure} ({curve.group}, {curve.measure})"
+        for curve in curves
+        if float(curve.predict(np.linspace(curve.age_low, curve.age_high, 50)).quantile(0.025).min()) < 0.0
+    ]
+    if not cut:
+        return []
+    return [f"lower bounds would lie below 0 and were cut off there in {listed(cut)}; add log to --model"]
+
+
+def _refuse(people: People, choice: ModelChoice, warnings: list[str]) -> None:
+    refuse_visits(people, choice)
     ids = people.texts("participant_id")
-    several = sorted({name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1})
-    if several and not choice.visits:
-        raise FitError(
-            people.source,
-            expected="one visit of each person",
-            found=f"several of {len(several)} people: {listed(several)}",
-            do="Add visits to --model, or take the earliest with --one-visit.",
-        )
     if float(people.age.min()) == float(people.age.max()):
         found = f"{people.age[0]:g} years in every row"
         raise FitError(people.source, expected="people of several ages", found=found, do="Give a table over life.")
     if not choice.sites:
         return
     sites = people.texts("site")
+    if 1 < len(set(sites)) < FEW_SITES:
+        warnings.append(
+            f"{len(set(sites))} sites are few to learn from how much sites differ: bounds of a site that the model "
+            "does not know lean on a prior, and may be too wide or too narrow"
+        )
     unknown = [row for row, site in zip(people.texts("row"), sites, strict=True) if not site]
     if unknown or len(set(sites)) < 2:
         raise FitError(
@@ -218,8 +268,8 @@ def _fit_names(
         raise FitError(people.source, expected="volumes that differ", found=found, do="Take these structures out.")
     exponents: list[float | None] = [None] * len(names)
     if measure == POWER:
-        female: Floats = people.in_group("female").astype(np.float64)
-        exponents = [icv_exponent(people.age, column, people.icv_cm3, female) for column in volumes.T]
+        sex, site = people.texts("sex"), people.texts("site")
+        exponents = [icv_exponent(people.age, column, people.icv_cm3, sex, site) for column in volumes.T]
     columns = [
         measured(measure, column, people.icv_cm3, exponent, reference)
         for column, exponent in zip(volumes.T, exponents, strict=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
+from lifespan.models.basis import AgeBasis
 
 ABSOLUTE, PERCENT, POWER = "absolute", "percent_icv", "power_icv"
 UNITS = {ABSOLUTE: "cm3", PERCENT: "%", POWER: "cm3"}
@@ -14,6 +16,8 @@ MEASURES = {
     PERCENT: "volume in per cent of the intracranial volume",
     POWER: "volume in cm3 at the model's reference intracranial volume, by a power law",
 }
+_LEAST_FREEDOM = 20
+
 ICV_CHOICES = {"ratio": (ABSOLUTE, PERCENT), "power": (ABSOLUTE, POWER), "none": (ABSOLUTE,)}
 """The words of --icv, and what each fits."""
 
@@ -38,19 +42,36 @@ def measured(
     return np.asarray(volume_cm3 * (reference_icv_cm3 / icv_cm3) ** exponent)
 
 
-def icv_exponent(age: Floats, volume_cm3: Floats, icv_cm3: Floats, female: Floats) -> float:
-    """Exponent of ICV in a structure's volume, at the same age and sex.
+def icv_exponent(
+    age: Floats, volume_cm3: Floats, icv_cm3: Floats, sex: Sequence[str], site: Sequence[str] | None = None
+) -> float:
+    """Exponent of ICV in a structure's volume, at the same age, sex and site.
 
-    Least squares of log volume on log ICV, cubic age and sex. Noise in the ICV draws it towards 0.
+    Least squares of log volume on log ICV, cubic age, and a constant of each sex and site. Who has no known sex counts
+    as a sex of its own: coded as a man, a woman's small head and cerebellum would pass for the effect of the head.
+    Noise in the ICV draws the exponent towards 0.
 
     Parameters
     ----------
     age, volume_cm3, icv_cm3 : (n,) float
-    female : (n,) float
-        1 for women, 0 for men.
+    sex : sequence of n str
+        F, M or "".
+    site : sequence of n str, optional
+        Scanners that measure both volumes larger would pass for heads that are larger.
     """
-    columns = [AgeBasis.of(age).powers(age, 3), np.log(icv_cm3)]
-    if 0.0 < female.mean() < 1.0:
-        columns.append(female)
-    solved, *_ = np.linalg.lstsq(np.column_stack(columns), np.log(volume_cm3), rcond=None)
-    return float(solved[4])
+    columns = [AgeBasis.of(age).powers(age, 3)[:, 1:], _dummies(sex)]
+    if site is not None:
+        places = _dummies(site)
+        if len(age) - places.shape[1] >= _LEAST_FREEDOM:
+            columns.append(places[:, 1:])
+    both = np.column_stack([np.log(icv_cm3), np.log(volume_cm3)])
+    others = np.column_stack(columns)
+    # What the other columns leave of both (Frisch and Waugh): some of those columns may be the same.
+    left = both - others @ np.linalg.lstsq(others, both, rcond=None)[0]
+    return float(left[:, 0] @ left[:, 1] / (left[:, 0] @ left[:, 0]))
+
+
+def _dummies(names: Sequence[str]) -> Floats:
+    """(n, values) one column a value: 1 where it stands."""
+    values, index = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+    return np.asarray(index[:, None] == np.arange(len(values)), dtype=np.float64)

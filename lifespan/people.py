@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lifespan.arrays import Bools, Floats, Ints
-from lifespan.whitening import Groups
+from lifespan.models.whitening import Groups
 
 NOT_STATED = "not stated"
 GROUPS = ("all", "female", "male")

@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lifespan.counts import FEW
-from lifespan.curve import Curve
-from lifespan.errors import MismatchError
+from lifespan.errors import FitError, MismatchError
+from lifespan.fitting import refuse_visits
 from lifespan.measures import ABSOLUTE, UNITS, measured
-from lifespan.model import Key, LifespanModel
+from lifespan.models.counts import FEW
+from lifespan.models.curve import Curve
+from lifespan.models.model import Key, LifespanModel
 from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
+
+LEAST_CONTROLS = 5
+"""Fewer healthy people of a site teach nothing about it."""
 
 INSIDE, BELOW, ABOVE, NOT_SCORED = "inside", "below", "above", "not scored"
 
@@ -129,15 +133,22 @@ def transfer(
     controls : Path, str, DataFrame or People
         Healthy people, with a column site. A site that the model knows is learnt anew.
 
+    Returns
+    -------
+    model : LifespanModel
+        Its warnings say which controls were not used, and why.
+
     Raises
     ------
     MismatchError
         The model has no sites, or controls have no site.
     FitError
-        The controls are simulated.
+        The controls are simulated, several visits of a person stand in a model without visits, or a site has fewer than
+        five people.
     """
     people = check_fits(model, read_table(controls, reading))
     refuse_simulated(people)
+    refuse_visits(people, model.choice)
     if not model.choice.sites:
         raise MismatchError(
             people.source,
@@ -148,31 +159,69 @@ def transfer(
     names = sorted(set(people.texts("site")))
     if "" in names:
         raise MismatchError(people.source, expected="a site of every control", found="none", do="Fill the column site.")
-    curves: dict[Key, Curve] = {}
-    for key, curve in model.curves.items():
-        for name in names:
-            here = np.array(people.texts("site")) == name
-            curve = _with_site(model, curve, people.take(here), name)
-        curves[key] = curve
-    return replace(model, curves=curves)
+    warnings = [*people.warnings, *_unused(model, people)]
+    curves: dict[Key, Curve] = dict(model.curves)
+    for name in names:
+        members = people.take(np.array(people.texts("site")) == name)
+        warnings += _few_controls(members, name)
+        for key, curve in curves.items():
+            curves[key] = _with_site(model, curve, members, name)
+    return replace(model, curves=curves, warnings=(*model.warnings, *warnings))
+
+
+def _few_controls(members: People, name: str) -> list[str]:
+    count = len(set(members.texts("participant_id")))
+    if count < LEAST_CONTROLS:
+        raise FitError(
+            members.source,
+            expected=f"at least {LEAST_CONTROLS} healthy people of site {name}",
+            found=str(count),
+            do="Give more controls of that site, or none: its people then get the bounds of a random site.",
+        )
+    few = [f"site {name} is learnt from {count} controls: below {FEW} its shift stays much in doubt"]
+    return few if count < FEW else []
+
+
+def _unused(model: LifespanModel, people: People) -> list[str]:
+    """Which controls teach nothing: no sex where women and men have their own curves, ages beyond the fit, no value."""
+    told = []
+    names, sexes = people.texts("row"), people.texts("sex")
+    groups = [_group_of(model, sex, pooled=False) for sex in sexes]
+    beyond = []
+    for name, group, age in zip(names, groups, people.age, strict=True):
+        own = [curve for key, curve in model.curves.items() if key[2] == group]
+        if not any(curve.age_low <= age <= curve.age_high for curve in own):
+            beyond.append(f"{name} ({age:g} years)")
+    if beyond:
+        told.append(f"{len(beyond)} controls are outside the fitted ages and not used: {listed(beyond)}")
+    unknown = [name for name, sex in zip(names, sexes, strict=True) if not sex]
+    if unknown and "female" in model.groups:
+        told.append(f"{len(unknown)} controls without sex are used for the curve of all alone: {listed(unknown)}")
+    for structure in people.structures:
+        missing = np.flatnonzero(~np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64)))
+        if len(missing):
+            where = listed([names[k] for k in missing])
+            told.append(f"{len(missing)} controls without {structure} are not used for it: {where}")
+    return told
 
 
 def _with_site(model: LifespanModel, curve: Curve, controls: People, name: str) -> Curve:
     """One curve with one more site; women and men, who share their sites, learn it from the controls of both."""
-    residuals, sd, ids = [], [], list[str]()
+    ages, residuals, sd, ids = [], [], [], list[str]()
     for group in [curve.group] if curve.group == "all" else list(SEX_OF_GROUP):
         own = model.curves.get((curve.structure, curve.measure, group))
         if own is None:
             continue
         members = controls.take(controls.in_group(group))
         members = members.take((members.age >= own.age_low) & (members.age <= own.age_high))
-        values = _values(model, own, members)
+        values = own.fitted_scale(_values(model, own, members))
         known = np.isfinite(values)
+        ages.append(members.age[known])
         residuals.append((values - own.mean.value(members.age))[known])
         sd.append(own.spread.sd(members.age)[known])
         ids += members.take(known).texts("participant_id")
     persons = groups_of(ids)[0] if model.choice.visits and len(set(ids)) < len(ids) else None
-    return curve.transferred(name, np.concatenate(residuals), np.concatenate(sd), persons)
+    return curve.transferred(name, np.concatenate(ages), np.concatenate(residuals), np.concatenate(sd), persons)
 
 
 def _group_of(model: LifespanModel, sex: str, pooled: bool) -> str:
@@ -201,11 +250,11 @@ def _score_rows(
     status = np.where(value < lower, BELOW, np.where(value > upper, ABOVE, INSIDE)).astype(object)
     scored = np.isfinite(value) & (extrapolate | ~outside)
     status[~scored] = NOT_SCORED
-    near = model.counts.near(curve.group, age).astype(int)
+    near = model.counts.near(curve.group, age, curve.structure, curve.measure).astype(int)
     table = people.frame[["participant_id", "session", "age", "sex", "site"]].copy()
     table["structure"], table["measure"], table["unit"] = curve.structure, curve.measure, UNITS[curve.measure]
     table["group"], table["value"] = curve.group, value
-    for name, column in (("mean", predicted.location), ("lower", lower), ("upper", upper), ("z", z)):
+    for name, column in (("mean", predicted.curve), ("lower", lower), ("upper", upper), ("z", z)):
         table[name] = np.where(scored, column, np.nan)
     table["centile"] = np.where(scored, centile, np.nan)
     table["status"], table["people_near"] = status, near

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from lifespan import coefficient_table, fit, read_table
-from lifespan.candidates import CANDIDATES, CONSTANT
+from lifespan.models.candidates import CANDIDATES, CONSTANT
+from lifespan.models.search import GRID
 from lifespan.people import People
-from lifespan.search import GRID
 
 SITES = 12
 

@@ -24,13 +24,13 @@ import pandas as pd
 from scipy import special
 
 from lifespan import fit, read_table
-from lifespan.basis import AgeBasis
-from lifespan.candidates import BY_NAME, CANDIDATES, CONSTANT, Candidate
 from lifespan.coefficients import tau_interval
-from lifespan.decisions import choose
-from lifespan.mean import MeanCurve
-from lifespan.search import fit_candidates
-from lifespan.whitening import unit
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import BY_NAME, CANDIDATES, CONSTANT, Candidate
+from lifespan.models.decisions import choose
+from lifespan.models.mean import MeanCurve
+from lifespan.models.search import fit_candidates
+from lifespan.models.whitening import unit
 
 AGES = (1.0, 90.0)
 NEW_PEOPLE = 40000
@@ -151,8 +151,8 @@ def selection(truth: Truth, tables: int, people: int, draws: int, rng: np.random
     )
     words = [f"{term} {a.mean():.3f} ({a[won].mean():.3f})" for term, a in zip(truth.form.terms, holds.T, strict=True)]
     if truth.form.growth:
-        from lifespan.curve import Curve
-        from lifespan.spread import Spread
+        from lifespan.models.curve import Curve
+        from lifespan.models.spread import Spread
 
         inside = []
         for s in range(tables):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lifespan.model import LifespanModel
+from lifespan.models.model import LifespanModel
 from lifespan.people import People
 from lifespan.plots.html import html_page
 from lifespan.plots.page import draw_page

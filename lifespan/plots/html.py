@@ -10,7 +10,7 @@ import numpy as np
 
 from lifespan.arrays import Floats
 from lifespan.measures import MEASURES, UNITS
-from lifespan.model import LifespanModel
+from lifespan.models.model import LifespanModel
 from lifespan.plots.page import COLOURS
 from lifespan.plots.panels import Panel
 

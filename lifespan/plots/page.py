@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lifespan.counts import FEW
 from lifespan.measures import MEASURES, UNITS
-from lifespan.model import LifespanModel
+from lifespan.models.counts import FEW
+from lifespan.models.model import LifespanModel
 from lifespan.people import NOT_STATED
 from lifespan.plots.panels import Panel
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifespan.arrays import Bools, Floats
-from lifespan.counts import FEW
 from lifespan.fitting import fitted_rows
 from lifespan.measures import measured
-from lifespan.model import LifespanModel
+from lifespan.models.counts import FEW
+from lifespan.models.model import LifespanModel
 from lifespan.people import People
 
 POINTS = 121
@@ -105,7 +105,9 @@ def _line(model: LifespanModel, structure: str, measure: str, group: str) -> Lin
     age = np.linspace(curve.age_low, curve.age_high, POINTS)
     predicted = curve.predict(age)
     lower, upper = predicted.bounds()
-    return Line(group, age, predicted.quantile(0.5), lower, upper, model.counts.near(group, age) < FEW)
+    return Line(
+        group, age, predicted.quantile(0.5), lower, upper, model.counts.near(group, age, structure, measure) < FEW
+    )
 
 
 def _dots(model: LifespanModel, people: People, structure: str, measure: str, group: str) -> Dots:

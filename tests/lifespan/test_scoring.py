@@ -60,6 +60,27 @@ class TestFit:
         near = int((np.abs(np.floor(table["age"]) + 0.5 - 30.0) <= 5).sum())
         assert counts.near("all", np.array([30.0]))[0] == near
 
+    def test_visits_of_a_person_count_once(self, people: Maker) -> None:
+        table = people(60, visits=4, rho=0.5)
+        model = fit(table, model="visits", icv="none")
+        for age in (20.0, 44.3, 79.0):
+            here = table[(np.floor(table["age"]) + 0.5 - age).abs() <= 5]
+            found = model.predict([age], structure="left_0")["people_near"][0]
+            assert found == here["participant_id"].nunique() < len(here)
+
+    def test_people_without_a_structure_do_not_stand_behind_its_curve(self, people: Maker, tmp_path: Path) -> None:
+        table = people(200)
+        table.loc[table["age"] > 40, "left_1_cm3"] = np.nan
+        table.loc[[5], "age"] = 84.0
+        table.loc[5, "left_1_cm3"] = 50.0
+        model = fit(table, icv="none")
+        save(model, tmp_path / "model.json")
+        for used in (model, load_model(tmp_path / "model.json")):
+            near = {name: used.predict([60.0], structure=name)["people_near"][0] for name in ("left_0", "left_1")}
+            assert near["left_1"] == 0 < near["left_0"]
+            scores = score(used, table[table["age"].between(58, 62)], pooled=True).groupby("structure")["people_near"]
+            assert scores.max()["left_1"] == 0 < scores.min()["left_0"]
+
     def test_decades_with_few_people_are_warned_of_with_counts(self, people: Maker) -> None:
         few = people(300)
         few = few[(few["age"] < 60) | (few.index < 5)]
@@ -210,19 +231,30 @@ class TestFile:
     def test_it_says_what_it_is_of(self, model: LifespanModel, tmp_path: Path) -> None:
         save(model, tmp_path / "model.json")
         content = json.loads((tmp_path / "model.json").read_text())
-        assert (content["format"], content["format_version"]) == ("lifespan model", 1)
+        assert (content["format"], content["format_version"]) == ("lifespan model", 2)
         assert (content["tool"], content["icv_method"]) == ("toy", "toy ICV")
-        assert set(content["counts"]) == {"people", "observations", "by_site", "by_decade", "by_year"}
+        assert set(content["counts"]) == {"people", "observations", "by_site", "by_decade", "ages", "of_curves"}
         assert len(content["curves"][0]["decisions"]) == 7
         assert load_model(tmp_path).structures == model.structures
+
+    def test_a_model_of_version_1_is_still_read(self) -> None:
+        """A spline of plain years, a shape that was neither centred nor scaled; the numbers are those of version 1."""
+        model = load_model(Path(__file__).parent / "data" / "model_version_1.json")
+        who = {"participant_id": ["a", "b", "c"], "age": [10.0, 40.0, 70.0], "site": ["s1", "s2", "elsewhere"]}
+        scores = score(model, pd.DataFrame({**who, "x_cm3": [60.0, 55.0, 50.0]}))
+        np.testing.assert_allclose(scores["mean"], [67.55202, 56.462626, 52.722189], rtol=1e-6)
+        # With a shape version 1 took the people for endless.
+        np.testing.assert_allclose(scores["lower"], [60.659181, 50.812371, 47.231305], rtol=2e-3)
+        np.testing.assert_allclose(scores["upper"], [79.360822, 66.142634, 62.129164], rtol=5e-3)
+        np.testing.assert_allclose(scores["z"], [-2.277464, -0.166715, -0.594803], atol=0.03)
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("no json", "expected a model as JSON"),
             ('{"format": "other"}', "JSON with format 'lifespan model'"),
-            ('{"format": "lifespan model", "format_version": 2}', "expected format version 1, found version 2"),
-            ('{"format": "lifespan model", "format_version": 1}', "a whole model"),
+            ('{"format": "lifespan model", "format_version": 3}', "expected format version 1 to 2, found version 3"),
+            ('{"format": "lifespan model", "format_version": 2}', "a whole model"),
         ],
     )
     def test_other_files_are_refused(self, tmp_path: Path, text: str, message: str) -> None:

@@ -65,7 +65,10 @@ class Whitening:
 
     def within_sites(self, columns: Floats) -> Floats:
         """(n, k) columns, or one (n,), after the steps for spread and visits, before that for sites."""
-        scaled = (columns.T / self.sd).T
+        return self._visits((columns.T / self.sd).T)
+
+    def _visits(self, scaled: Floats) -> Floats:
+        """The inverse square root of the correlation of visits, times columns; it is symmetric."""
         if self.persons is None or self.rho == 0.0:
             return np.asarray(scaled)
         one = 1.0 / np.sqrt(1.0 - self.rho)
@@ -102,6 +105,30 @@ class Whitening:
             along = self.sites.sums(ones * scaled)
             squares -= float((along**2 / (self.site_sd**-2 + weight)).sum())
         return squares + self.log_determinant()
+
+    def loss_slopes(self, residuals: Floats) -> tuple[Floats, float]:
+        """Derivatives of `loss`.
+
+        Returns
+        -------
+        by_log_sd : (n,) float
+            By the logarithm of each observation's standard deviation.
+        by_log_site_sd : float
+            By the logarithm of the sites'; 0 without sites.
+        """
+        # d loss = tr(V^-1 dV) - r' V^-1 dV V^-1 r; V^-1 by Sherman and Morrison's formula, site by site.
+        solved = self._visits(self.within_sites(residuals)) / self.sd
+        if self.sites is None or self.site_sd == 0.0:
+            return np.asarray(2.0 - 2.0 * solved * residuals), 0.0
+        between = self.site_sd**2
+        ones = self._visits(self.within_sites(np.ones(len(self.sd)))) / self.sd
+        weight, along = self.sites.sums(ones), self.sites.sums(solved)
+        grown = 1.0 + between * weight
+        solved = solved - ones * self.sites.spread_out(between * along / grown)
+        total = along / grown
+        share = 1.0 - between * ones / self.sites.spread_out(grown)
+        by_log_sd = 2.0 * share - 2.0 * solved * (residuals - between * self.sites.spread_out(total))
+        return np.asarray(by_log_sd), float(2.0 * between * (weight / grown - total**2).sum())
 
     def site_shifts(self, residuals: Floats) -> tuple[Floats, Floats]:
         """Best linear predictors of the sites' shifts, and their posterior standard deviations.

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from lifespan.candidate_fit import CandidateFit
-from lifespan.candidates import CONSTANT
+from lifespan.models.candidate_fit import CandidateFit
+from lifespan.models.candidates import CONSTANT
 
 ALPHA = 0.05
 """Every test of a candidate has to be below this."""
+
+MUCH_BETTER = 10.0
+"""A refused form whose BIC is lower by more than this is told of: "very strong" in Kass and Raftery's scale
+(Journal of the American Statistical Association 90, 1995, 773-795)."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,19 @@ class Decision:
         return asdict(self)
 
 
-def choose(fits: Sequence[CandidateFit]) -> tuple[list[int], list[list[Decision]]]:
+def choose(fits: Sequence[CandidateFit], *, test_b0: bool = True) -> tuple[list[int], list[list[Decision]]]:
     """Apply the paper's rule to each structure.
 
-    A candidate counts only if its F-test against the constant curve and the t-test of every coefficient, the constant
-    included and tau excepted, have p < 0.05. The smallest BIC among those wins; if there is none, the constant curve.
+    A candidate counts only if its F-test against the constant curve and the t-test of every coefficient, tau excepted,
+    have p < 0.05. The smallest BIC among those wins; if there is none, the constant curve.
 
     Parameters
     ----------
     fits : sequence of CandidateFit
         The constant curve first.
+    test_b0 : bool
+        Whether the constant b0 is tested, too, as the paper does. b0 is the volume at birth less what grows: nothing is
+        wrong with a curve for which it is 0, and the test then refuses growth that is plain to see.
 
     Returns
     -------
@@ -81,7 +88,8 @@ def choose(fits: Sequence[CandidateFit]) -> tuple[list[int], list[list[Decision]
     f_p = [fit.f_test_p(constant.rss) for fit in rest]
     t_p = [fit.t_test_p for fit in rest]
     bic = np.array([fit.bic for fit in fits])
-    accepted = np.array([(f < ALPHA) & (t < ALPHA).all(axis=1) for f, t in zip(f_p, t_p, strict=True)])
+    first = 0 if test_b0 else 1
+    accepted = np.array([(f < ALPHA) & (t[:, first:] < ALPHA).all(axis=1) for f, t in zip(f_p, t_p, strict=True)])
     ranked = np.where(accepted, bic[1:], np.inf)
     chosen = np.where(accepted.any(axis=0), 1 + ranked.argmin(axis=0), 0)
     decisions = []
@@ -103,7 +111,8 @@ def choose(fits: Sequence[CandidateFit]) -> tuple[list[int], list[list[Decision]
         for k, fit in enumerate(rest):
             tests = dict(zip(fit.candidate.terms, map(float, t_p[k][s]), strict=True))
             if not accepted[k, s]:
-                reason = _refusal(float(f_p[k][s]), tests)
+                tested = {term: p for term, p in tests.items() if test_b0 or term != "b0"}
+                reason = _refusal(float(f_p[k][s]), tested)
             else:
                 reason = why if k + 1 == best else f"larger BIC than {name}"
             rows.append(
@@ -123,6 +132,13 @@ def choose(fits: Sequence[CandidateFit]) -> tuple[list[int], list[list[Decision]
             )
         decisions.append(rows)
     return [int(k) for k in chosen], decisions
+
+
+def refused_though_better(decisions: Sequence[Decision]) -> Decision | None:
+    """The refused form of one curve whose BIC is lower than the chosen one's by more than 10, the lowest of several."""
+    chosen = next((decision.bic for decision in decisions if decision.chosen), np.inf)
+    refused = [decision for decision in decisions if not decision.accepted and decision.bic < chosen - MUCH_BETTER]
+    return min(refused, key=lambda decision: decision.bic, default=None)
 
 
 def _refusal(f_p: float, t_p: dict[str, float]) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.whitening import Groups
+from lifespan.models.whitening import Groups
+
+LARGEST_SCALE_SD = 0.4
+"""Cap of the standard deviation between sites: a site one of it off has a spread 1.5 times as large. One wrong value in
+a small site would otherwise pass for sites that differ without end."""
 
 
 def site_scales(standardised: Floats, sites: Groups) -> tuple[Floats, float]:
@@ -24,7 +28,7 @@ def site_scales(standardised: Floats, sites: Groups) -> tuple[Floats, float]:
     -------
     log_scales : (sites,) float
     scale_sd : float
-        Standard deviation between sites of the logarithm.
+        Standard deviation between sites of the logarithm, at most 0.4.
     """
     noise = log_variance_sampling(standardised) / sites.sizes
     variances = np.maximum(sites.sums(standardised**2) / sites.sizes, 1e-6)
@@ -33,7 +37,7 @@ def site_scales(standardised: Floats, sites: Groups) -> tuple[Floats, float]:
     centre = float((weights * logs).sum() / weights.sum())
     excess = float((weights * (logs - centre) ** 2).sum()) - (len(logs) - 1)
     room = float(weights.sum() - (weights**2).sum() / weights.sum())
-    between = max(0.0, excess / room) if room > 0 else 0.0
+    between = min(max(0.0, excess / room) if room > 0 else 0.0, (2.0 * LARGEST_SCALE_SD) ** 2)
     return np.asarray(0.5 * (logs - centre) * between / (between + noise)), 0.5 * float(np.sqrt(between))
 
 

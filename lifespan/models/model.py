@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lifespan.choice import ModelChoice
-from lifespan.counts import Counts
-from lifespan.curve import Curve
 from lifespan.measures import UNITS
+from lifespan.models.choice import ModelChoice
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
 from lifespan.people import GROUPS
 
 Key = tuple[str, str, str]
@@ -94,9 +94,9 @@ class LifespanModel:
         age = np.asarray(ages, dtype=np.float64)
         predicted = curve.predict(age, None if site is None else [site] * len(age))
         lower, upper = predicted.bounds()
-        table = pd.DataFrame({"age": age, "mean": predicted.location, "lower": lower, "upper": upper})
+        table = pd.DataFrame({"age": age, "mean": predicted.curve, "lower": lower, "upper": upper})
         table.loc[(age < curve.age_low) | (age > curve.age_high), ["mean", "lower", "upper"]] = np.nan
-        table["people_near"] = self.counts.near(group, age).astype(int)
+        table["people_near"] = self.counts.near(group, age, structure, measure).astype(int)
         return table
 
     def curve_table(self, step: float = 1.0) -> pd.DataFrame:

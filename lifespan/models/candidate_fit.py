@@ -8,8 +8,8 @@ import numpy as np
 from scipy import special
 
 from lifespan.arrays import Bools, Floats
-from lifespan.basis import AgeBasis
-from lifespan.candidates import Candidate
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import Candidate
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import pytest
 import statsmodels.api as sm
 from scipy import optimize
 
-from lifespan.basis import AgeBasis
-from lifespan.candidate_fit import CandidateFit
-from lifespan.candidates import BY_NAME, CANDIDATES, CONSTANT, Candidate
-from lifespan.search import fit_candidates, profile_rss
-from lifespan.whitening import unit
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidate_fit import CandidateFit
+from lifespan.models.candidates import BY_NAME, CANDIDATES, CONSTANT, Candidate
+from lifespan.models.search import fit_candidates, profile_rss
+from lifespan.models.whitening import unit
 
 RNG = np.random.default_rng(5)
 AGE = RNG.uniform(3.0, 88.0, 300)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
-from lifespan.candidate_fit import CandidateFit, to_years
-from lifespan.candidates import CANDIDATES, CONSTANT, Candidate
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidate_fit import CandidateFit, to_years
+from lifespan.models.candidates import CANDIDATES, CONSTANT, Candidate
 
 GRID = 48
 """Values of tau that are tried, evenly on a logarithmic scale."""

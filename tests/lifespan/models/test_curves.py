@@ -7,16 +7,16 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from lifespan.basis import AgeBasis
-from lifespan.candidates import BY_NAME
 from lifespan.coefficients import tau_interval
-from lifespan.curve import Curve
-from lifespan.mean import MeanCurve
-from lifespan.paper_fit import fit_paper
-from lifespan.prediction import Prediction
-from lifespan.search import fit_candidates
-from lifespan.shape import Shape, fit_shape
-from lifespan.whitening import unit
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import BY_NAME
+from lifespan.models.curve import Curve
+from lifespan.models.mean import MeanCurve
+from lifespan.models.paper_fit import fit_paper
+from lifespan.models.prediction import Prediction
+from lifespan.models.search import fit_candidates
+from lifespan.models.shape import Shape, fit_shape
+from lifespan.models.whitening import unit
 
 RNG = np.random.default_rng(3)
 AGE = RNG.uniform(10.0, 80.0, 60)

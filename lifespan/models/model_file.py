@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lifespan.choice import ModelChoice
-from lifespan.counts import Counts
-from lifespan.curve import Curve
 from lifespan.errors import ModelFileError
-from lifespan.model import LifespanModel
+from lifespan.models.choice import ModelChoice
+from lifespan.models.counts import Counts
+from lifespan.models.curve import Curve
+from lifespan.models.model import LifespanModel
 
 FORMAT = "lifespan model"
-VERSION = 1
-"""Raised when a reader of the version before could not understand a file."""
+VERSION = 2
+"""Raised when a reader of the version before could not understand a file. Version 1 is still read."""
 
 
 def to_json(model: LifespanModel) -> dict[str, Any]:
@@ -56,15 +56,16 @@ def load_model(path: Path | str) -> LifespanModel:
         raise ModelFileError(path, expected="a model as JSON", found=f"none ({error})", do=do) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError(path, expected=f"JSON with format {FORMAT!r}", found="another one", do=do)
-    if content.get("format_version") != VERSION:
+    version = content.get("format_version")
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise ModelFileError(
             path,
-            expected=f"format version {VERSION}",
-            found=f"version {content.get('format_version')}",
+            expected=f"format version 1 to {VERSION}",
+            found=f"version {version}",
             do="Use the cerebatch that wrote it, or fit the model again.",
         )
     try:
-        curves = [Curve.from_json(curve) for curve in content["curves"]]
+        curves = [Curve.from_json(curve, version) for curve in content["curves"]]
         return LifespanModel(
             {(curve.structure, curve.measure, curve.group): curve for curve in curves},
             ModelChoice(**content["model"]),

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
-from lifespan.candidate_fit import CandidateFit
-from lifespan.candidates import BY_NAME
-from lifespan.spline import natural_spline
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidate_fit import CandidateFit
+from lifespan.models.candidates import BY_NAME
+from lifespan.models.spline import natural_spline
 
 SPLINE = "spline"
 
@@ -33,6 +33,8 @@ class MeanCurve:
         Years.
     knots : tuple of float
         Years; of a spline.
+    log_age : bool
+        Whether the spline is one of log(age + 0.75).
     """
 
     form: str
@@ -41,6 +43,7 @@ class MeanCurve:
     covariance: Floats
     tau: float | None = None
     knots: tuple[float, ...] = ()
+    log_age: bool = False
 
     @classmethod
     def of(cls, fit: CandidateFit, structure: int, basis: AgeBasis) -> MeanCurve:
@@ -73,7 +76,7 @@ class MeanCurve:
     def jacobian(self, age: Floats) -> Floats:
         """(n, p) derivatives of the mean by the parameters."""
         if self.form == SPLINE:
-            return natural_spline(age, self.basis, self.knots)
+            return natural_spline(age, self.basis, self.knots, self.log_age)
         return self.basis.jacobian(age, BY_NAME[self.form], float(self.coefficients[-1]), self.tau or 0.0)
 
     def variance(self, age: Floats) -> Floats:
@@ -89,6 +92,7 @@ class MeanCurve:
             "covariance": self.covariance.tolist(),
             "tau_years": self.tau,
             "knots_years": list(self.knots),
+            "log_age": self.log_age,
         }
 
     @classmethod
@@ -100,4 +104,6 @@ class MeanCurve:
             np.array(content["covariance"], dtype=np.float64),
             content["tau_years"],
             tuple(content["knots_years"]),
+            # Of version 1 every spline was one of plain years.
+            bool(content.get("log_age", False)),
         )

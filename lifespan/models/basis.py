@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.candidates import Candidate
+from lifespan.models.candidates import Candidate
 
 _WIDEST_GROWTH = 30.0
 """Largest youngest age over tau: beyond it exp(age / tau) leaves nothing of a coefficient's digits."""
+
+LOG_OFFSET = 0.75
+"""Years from conception to birth: log(age + 0.75) spreads childhood out, and birth lies at a finite place."""
 
 _FEW = 10
 """The growth term has to tell at least so many of the youngest people from the rest."""
@@ -47,9 +50,16 @@ class AgeBasis:
     def from_json(cls, content: dict[str, Any]) -> AgeBasis:
         return cls(float(content["centre"]), float(content["half"]), float(content["youngest"]))
 
-    def powers(self, age: Floats, degree: int) -> Floats:
+    def scaled(self, age: Floats, log_age: bool = False) -> Floats:
+        """(n,) ages from -1 at the youngest to 1 at the oldest; with `log_age` evenly in log(age + 0.75)."""
+        if not log_age:
+            return np.asarray((age - self.centre) / self.half)
+        low, high = (np.log(end + LOG_OFFSET) for end in (self.centre - self.half, self.centre + self.half))
+        return np.asarray((2.0 * np.log(age + LOG_OFFSET) - high - low) / (high - low))
+
+    def powers(self, age: Floats, degree: int, log_age: bool = False) -> Floats:
         """(n, degree + 1) powers of the scaled age."""
-        return np.asarray(np.vander((age - self.centre) / self.half, degree + 1, increasing=True), dtype=np.float64)
+        return np.asarray(np.vander(self.scaled(age, log_age), degree + 1, increasing=True), dtype=np.float64)
 
     def decay(self, age: Floats, tau: Floats) -> Floats:
         """(n, len(tau)) h of ages (n,) for each tau, years; 1 at the youngest age."""

@@ -11,7 +11,9 @@ WORDS = {
     "spread": "spread that changes with age",
     "sites": "shifts and spreads of sites, as random effects",
     "visits": "several visits of one person",
-    "shape": "skewness and tails",
+    "shape": "skewness, which may change with age, and tails",
+    "robust": "residuals of Student's t: a few wrong values do not move the curve",
+    "log": "logarithms of volumes: no bound below 0",
 }
 
 
@@ -21,7 +23,7 @@ class ModelChoice:
 
     Attributes
     ----------
-    spline, spread, sites, visits, shape : bool
+    spline, spread, sites, visits, shape, robust, log : bool
         See `WORDS`.
     """
 
@@ -30,6 +32,8 @@ class ModelChoice:
     sites: bool = False
     visits: bool = False
     shape: bool = False
+    robust: bool = False
+    log: bool = False
 
     @classmethod
     def parse(cls, text: str) -> ModelChoice:

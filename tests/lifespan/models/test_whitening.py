@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifespan.whitening import Groups, Whitening, unit
+from lifespan.models.whitening import Groups, Whitening, unit
 
 
 def both(rho: float, site_sd: float) -> tuple[Whitening, np.ndarray]:

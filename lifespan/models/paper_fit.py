@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.basis import AgeBasis
-from lifespan.curve import Curve
-from lifespan.decisions import choose
-from lifespan.mean import MeanCurve
-from lifespan.search import fit_candidates
-from lifespan.spread import Spread
+from lifespan.models.basis import AgeBasis
+from lifespan.models.curve import Curve
+from lifespan.models.decisions import choose
+from lifespan.models.mean import MeanCurve
+from lifespan.models.search import fit_candidates
+from lifespan.models.spread import Spread
 
 
 def fit_paper(structures: list[str], measure: str, group: str, age: Floats, values: Floats) -> list[Curve]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pytest
 
-from lifespan.basis import AgeBasis
-from lifespan.candidates import CANDIDATES
-from lifespan.decisions import choose
-from lifespan.search import fit_candidates
-from lifespan.whitening import unit
+from lifespan import fit
+from lifespan.models.basis import AgeBasis
+from lifespan.models.candidates import CANDIDATES
+from lifespan.models.decisions import choose, refused_though_better
+from lifespan.models.search import fit_candidates
+from lifespan.models.whitening import unit
 
 RNG = np.random.default_rng(11)
 AGE = np.sort(RNG.uniform(2.0, 90.0, 800))
@@ -73,3 +76,35 @@ def test_bic_counts_tau() -> None:
     decision = DECISIONS[3][4]
     assert decision.parameters == 4
     assert np.isclose(decision.bic, n * np.log(decision.rss / n) + 4 * np.log(n))
+
+
+class TestGrowthFromNothing:
+    """linear + growth with b0 = 0: the test of b0 refuses what the volumes say loudly."""
+
+    @pytest.fixture(scope="class")
+    def table(self) -> pd.DataFrame:
+        rng = np.random.default_rng(2)
+        age = rng.uniform(1.0, 90.0, 4857)
+        volume = 130 * (1 - np.exp(-age / 4.0)) - 0.3 * age + rng.normal(0, 8, 4857)
+        return pd.DataFrame({"participant_id": range(4857), "age": age, "x_cm3": volume})
+
+    def test_the_paper_keeps_its_rule_and_a_warning_tells_what_it_costs(self, table: pd.DataFrame) -> None:
+        model = fit(table, icv="none")
+        decisions = model.curves["x", "absolute", "all"].decisions
+        refused = next(d for d in decisions if d.candidate == "linear + growth")
+        assert not refused.accepted and "t-test of b0" in refused.reason
+        (warning,) = [text for text in model.warnings if "the paper's tests refuse" in text]
+        by = next(d.bic for d in decisions if d.chosen) - refused.bic
+        assert by > 1000
+        assert f"in 1 curves: x (all, absolute): linear + growth, by {by:.0f}" in warning
+
+    def test_other_models_do_not_test_b0(self, table: pd.DataFrame) -> None:
+        model = fit(table, model="spread", icv="none")
+        curve = model.curves["x", "absolute", "all"]
+        assert curve.mean.form == "linear + growth"
+        young = np.array([1.5, 3.0, 5.0])
+        np.testing.assert_allclose(curve.mean.value(young), 130 * (1 - np.exp(-young / 4)) - 0.3 * young, atol=1.5)
+        assert not any("the paper's tests refuse" in text for text in model.warnings)
+
+    def test_nothing_is_said_where_no_refused_form_is_much_better(self) -> None:
+        assert [refused_though_better(decisions) for decisions in DECISIONS] == [None] * len(DECISIONS)
