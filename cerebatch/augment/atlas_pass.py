@@ -23,6 +23,7 @@ from cerebatch.batch.profile import Profile
 from cerebatch.batch.relay import Outcome
 from cerebatch.batch.run import run_jobs
 from cerebatch.errors import LibraryError
+from cerebatch.files import require_absolute
 from cerebatch.library.checks import voxels_sha256
 from cerebatch.library.layout import array_of, variables, write_column
 from cerebatch.library.similar import LeaveOut
@@ -67,6 +68,10 @@ class AtlasJob(Job):
     digest: str = field(kw_only=True)
     resolution: float = field(kw_only=True)
     count: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_absolute(self.store, self.library)
 
     @property
     def told(self) -> Path:

@@ -22,6 +22,7 @@ from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
+from cerebatch.files import require_absolute
 from cerebatch.library.similar import LeaveOut
 from cerebatch.steps import Step, StepLog
 
@@ -66,6 +67,10 @@ class AugmentJob(Job):
     seed: int = field(kw_only=True)
     keep_set_aside: bool = field(kw_only=True, default=False)
     hold_out: tuple[str, ...] = field(kw_only=True, default=())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_absolute(self.target.t1w, self.store, self.library, self.registration.weights)
 
     @property
     def told(self) -> Path:
