@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,13 +73,13 @@ def bids_validator() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-def slurm() -> Iterator[Path]:
-    """Folder of a Slurm in a box that runs for the session; SLURM_CONF points at it."""
+@contextmanager
+def slurm_in_a_box(*options: str) -> Iterator[Path]:
+    """A Slurm in a box that runs meanwhile; SLURM_CONF points at it."""
     # Not tmp_path_factory: its paths are too long for sockets.
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     try:
-        command = [sys.executable, str(SLURM_IN_A_BOX), "start", str(folder)]
+        command = [sys.executable, str(SLURM_IN_A_BOX), "start", *options, str(folder)]
         started = subprocess.run(command, capture_output=True, text=True)
         if started.returncode == 2:
             without("slurm", started.stderr.strip())
@@ -90,6 +91,20 @@ def slurm() -> Iterator[Path]:
         subprocess.run([sys.executable, str(SLURM_IN_A_BOX), "stop", str(folder)], check=True, capture_output=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Path]:
+    """Folder of a Slurm in a box that runs for the session; SLURM_CONF points at it."""
+    with slurm_in_a_box() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def roomy_slurm() -> Iterator[Path]:
+    """Folder of a Slurm in a box whose nodes claim the memory that the shipped profiles ask for."""
+    with slurm_in_a_box("--memory-mb-per-node", "64000") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError
 from cerebatch.library.augmented.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set
 from cerebatch.library.augmented.store import AugmentedSet, open_augmented
+from cerebatch.io.files import require_absolute
 from cerebatch.library.checks import voxels_sha256
 from cerebatch.library.layout import array_of, variables, write_column
 from cerebatch.library.store import Library
@@ -67,6 +68,10 @@ class AtlasJob(Job):
     digest: str = field(kw_only=True)
     resolution: float = field(kw_only=True)
     count: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_absolute(self.store, self.library)
 
     @property
     def told(self) -> Path:

@@ -24,6 +24,9 @@ from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.library.augmented.layout import DONE, SET_ASIDE
 from cerebatch.timing import Step, StepLog
+from cerebatch.io.files import require_absolute
+from cerebatch.atlas.similar import LeaveOut
+from cerebatch.timing import Step, StepLog
 
 VERSION = 1
 
@@ -66,6 +69,10 @@ class AugmentJob(Job):
     seed: int = field(kw_only=True)
     keep_set_aside: bool = field(kw_only=True, default=False)
     hold_out: tuple[str, ...] = field(kw_only=True, default=())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_absolute(self.target.t1w, self.store, self.library, self.registration.weights)
 
     @property
     def told(self) -> Path:

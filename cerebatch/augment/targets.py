@@ -73,6 +73,7 @@ def find_targets(folder: Path, resolution: float) -> Targets:
     Parameters
     ----------
     folder : Path
+        A relative one is one of the current folder.
     resolution : float
         Of the library, voxel edge in millimetres.
 
@@ -81,6 +82,7 @@ def find_targets(folder: Path, resolution: float) -> Targets:
     DatasetError
         Neither of both, or nothing in it at this resolution.
     """
+    folder = folder.absolute()
     if not _is_output_of_run(folder):
         cohort = find_cases(folder)
         made_from = _made_from(folder)

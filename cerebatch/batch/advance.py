@@ -10,12 +10,14 @@ import shutil
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import (
     DISK_FULL,
     Failure,
+    FileStamp,
     Record,
     publish,
     read_model,
@@ -88,14 +90,33 @@ class Progress:
 
 
 def missing(job: Job, stages: list[Stage]) -> list[Stage]:
-    """The stages that have to run, in order. Seen backwards: once a stage is done, what led to it may be gone."""
+    """The stages that have to run, in order."""
+    return _look(job, stages)[0]
+
+
+def _look(job: Job, stages: list[Stage]) -> tuple[list[Stage], dict[Path, Record]]:
+    """The stages that have to run, in order, and records whose files have other times today, with these times.
+
+    Seen backwards: once a stage is done, what led to it may be gone.
+    """
     to_do: list[Stage] = []
+    touched: dict[Path, Record] = {}
+    done = False
     for stage in reversed(stages):
-        record = read_record(job.record_path(stage.name))
-        if record is not None and record.is_done(stage.key, stage.folder):
-            break
-        to_do.insert(0, stage)
-    return to_do
+        if done and not any(isinstance(stamp, FileStamp) for stamp in stage.inputs.values()):
+            continue
+        path = job.record_path(stage.name)
+        record = read_record(path)
+        found = None
+        if record is not None and record.key == stage.key:
+            found = record if done else record.refreshed(stage.folder)
+        if found is not None:
+            done = True
+            found = found.model_copy(update={"inputs": stage.inputs})
+            touched |= {path: found} if found != record else {}
+        elif not done:
+            to_do.insert(0, stage)
+    return to_do, touched
 
 
 def advance(call: Call, tell: Tell) -> Progress:
@@ -115,7 +136,10 @@ def advance(call: Call, tell: Tell) -> Progress:
     job = call.job
     stage_name, key = call.stage, ""
     try:
-        to_do = missing(job, job.plan())
+        to_do, touched = _look(job, job.plan())
+        for path, record in touched.items():
+            with contextlib.suppress(OSError):  # the bytes are read again next time
+                write_model(path, record)
         if not to_do:
             _clean(job)
             return Progress(job.name)

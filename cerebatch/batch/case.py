@@ -11,6 +11,7 @@ from cerebatch.batch.job import STAGES, Job, Needs, Stage
 from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
+from cerebatch.io.files import require_absolute
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
@@ -34,10 +35,15 @@ class CaseJob(Job):
     ----------
     case : Case
     settings : RunSettings
+        Its paths absolute.
     """
 
     case: Case = field(kw_only=True)
     settings: RunSettings = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_absolute(*(value for _, value in self.settings if isinstance(value, Path)))
 
     def needs(self) -> dict[str, Needs]:
         """What each stage needs; ANTs runs on one thread, the atlas on those of the settings, networks in actors."""

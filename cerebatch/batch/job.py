@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from cerebatch.batch.ledger.records import FileStamp, stage_key
 from cerebatch.timing import Step
+from cerebatch.batch.ledger.records import FileStamp, stage_key
+from cerebatch.io.files import require_absolute
+from cerebatch.timing import Step
 
 Kind = Literal["cpu", "gpu"]
 
@@ -82,15 +85,23 @@ class Job(ABC):
     name : str
         Of the case, unlike any other in the run.
     out_dir, work_dir : Path
-        Outputs that stay, and intermediate files.
+        Outputs that stay, and intermediate files; absolute.
     keep_work : bool
         Whether intermediate files stay once the case is done.
+
+    Raises
+    ------
+    InputError
+        A path is relative.
     """
 
     name: str
     out_dir: Path
     work_dir: Path
     keep_work: bool = False
+
+    def __post_init__(self) -> None:
+        require_absolute(self.out_dir, self.work_dir)
 
     @abstractmethod
     def needs(self) -> dict[str, Needs]:

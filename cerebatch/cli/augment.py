@@ -87,7 +87,7 @@ def make(
     place, cases = load_profile(profile), open_library(library)
     if out.suffix != ".zarr":
         raise SettingsError(f"{out}: expected a name that ends in .zarr.")
-    found = find_targets(targets, cases.resolution)
+    found = find_targets(targets.resolve(), cases.resolution)
     console = Console()
     for warning in found.warnings:
         say(console, f"warning: {warning}")

@@ -115,7 +115,7 @@ def run(
     from cerebatch.stages.segment import load_networks
     from cerebatch.stages.settings import RunSettings
 
-    out, console = out_dir.resolve(), Console()
+    bids_dir, out, console = bids_dir.resolve(), out_dir.resolve(), Console()
     if norms is not None:
         from cerebatch.report.norms import read_norms
 
@@ -124,7 +124,7 @@ def run(
         _require_dataset(bids_dir)
         merge_cohort(
             out,
-            bids_dir.resolve(),
+            bids_dir,
             norms=norms.resolve() if norms else None,
             layout=csv_layout,
             pdf=pdf,
@@ -144,12 +144,12 @@ def run(
     if synthesise_t2w and who != "networks":
         raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
     if who == "networks":
-        weights = _checked_weights(weights, float(resolution.value))
+        weights = _checked_weights(weights, float(resolution.value)).resolve()
     _check_labels(library, labelled_case, float(resolution.value))
     settings = RunSettings(
         resolution=float(resolution.value),
         method=who,
-        weights=weights.resolve() if weights else None,
+        weights=weights,
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
         registration=helper_weights_if("registration", registration is Registrar.network, helpers),
@@ -188,7 +188,7 @@ def run(
     done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
     whole = not (pages and done) or write_case_pages(
         out,
-        bids_dir.resolve(),
+        bids_dir,
         done,
         norms=norms.resolve() if norms else None,
         layout=csv_layout,

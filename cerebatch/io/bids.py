@@ -16,6 +16,9 @@ from types import MappingProxyType
 from cerebatch.errors import DatasetError, SettingsError
 from cerebatch.io.participants import natural, parse_age, parse_sex, read_participants, read_session
 from cerebatch.io.scan import EXTENSIONS
+from cerebatch.io.files import require_absolute
+from cerebatch.io.participants import natural, parse_age, parse_sex, read_participants, read_session
+from cerebatch.io.scan import EXTENSIONS
 
 ENTITIES = (
     *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
@@ -42,12 +45,17 @@ class Case:
     participant, session : str
         Labels without ``sub-`` and ``ses-``; session is None in a dataset without sessions.
     t1w, t2w : Path
-        Images; t2w is None where there is none.
+        Images, absolute; t2w is None where there is none.
     age : float or None
         Years at this session.
     sex : {"F", "M"} or None
     warnings : tuple of str
         What was ambiguous, in plain sentences.
+
+    Raises
+    ------
+    InputError
+        A path is relative.
     """
 
     participant: str
@@ -57,6 +65,9 @@ class Case:
     age: float | None = None
     sex: str | None = None
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_absolute(self.t1w, self.t2w)
 
     @property
     def name(self) -> str:
@@ -129,7 +140,7 @@ def find_cases(
     Parameters
     ----------
     bids_dir : Path or str
-        Root of the dataset.
+        Root of the dataset; a relative one is one of the current folder.
     participants, sessions : sequence of str
         Labels to restrict to, with or without ``sub-`` and ``ses-``; empty for all.
     filters : mapping
@@ -142,7 +153,7 @@ def find_cases(
     DatasetError
         No such folder, no ``sub-`` folder in it, or a participants.tsv that cannot be read.
     """
-    root = Path(bids_dir)
+    root = Path(bids_dir).absolute()
     labels, problems = _participants(root, [label.removeprefix("sub-") for label in participants])
     wanted = [label.removeprefix("ses-") for label in sessions]
     warnings = []

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.errors import DatasetError
+from cerebatch.errors import DatasetError, InputError
 from cerebatch.labels import LABELS
 from cerebatch.spatial.space import Grid, Volume
 
@@ -35,6 +35,24 @@ def require_empty(folder: Path) -> None:
         raise DatasetError(
             folder, expected="a new or empty folder", found="a folder with files in it", do="Name another folder."
         )
+
+
+def require_absolute(*paths: Path | None) -> None:
+    """Refuse paths that mean another file in another folder: jobs on other nodes start elsewhere.
+
+    Raises
+    ------
+    InputError
+        A path is relative.
+    """
+    for path in paths:
+        if path is not None and not path.is_absolute():
+            raise InputError(
+                path,
+                expected="an absolute path, for jobs start in other folders",
+                found="a relative one",
+                do=f"Give {path.absolute()}.",
+            )
 
 
 def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> None:

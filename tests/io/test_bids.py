@@ -10,6 +10,8 @@ import pytest
 
 from cerebatch.errors import DatasetError
 from cerebatch.io.bids import Case, find_cases
+from cerebatch.io.bids import Case, find_cases
+from cerebatch.errors import DatasetError, InputError
 
 
 def dataset(root: Path, files: Iterable[str]) -> Path:
@@ -224,6 +226,24 @@ class TestWhichFoldersAreOpened:
         )
         folders = {".", "sub-1", "sub-1/ses-1/anat", "sub-2", "sub-2/anat"}
         assert self.opened(root, monkeypatch) == folders
+
+
+class TestRelativePaths:
+    """Jobs on other nodes start in other folders."""
+
+    def test_a_relative_dataset_gives_absolute_scans(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        dataset(tmp_path / "bids", ["sub-1/anat/sub-1_T1w.nii", "sub-1/anat/sub-1_T2w.nii", "sub-2/anat/none"])
+        monkeypatch.chdir(tmp_path)
+        cohort = find_cases(Path("bids"))
+        (case,), (problem,) = cohort.cases, cohort.problems
+        assert case.t1w == tmp_path / "bids/sub-1/anat/sub-1_T1w.nii"
+        assert case.t2w == tmp_path / "bids/sub-1/anat/sub-1_T2w.nii"
+        assert problem.path == tmp_path / "bids/sub-2/anat"
+
+    @pytest.mark.parametrize("scans", [(Path("T1w.nii"), None), (Path("/T1w.nii"), Path("T2w.nii"))])
+    def test_a_case_of_a_relative_scan_is_refused(self, scans: tuple[Path, Path | None]) -> None:
+        with pytest.raises(InputError, match=r"T.w\.nii: expected an absolute path, .* found a relative one\. Give /"):
+            Case("1", None, *scans)
 
 
 class TestDatasetsThatCannotBeUsed:

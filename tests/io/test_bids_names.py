@@ -43,7 +43,7 @@ class TestFilters:
 
 
 class TestNamesOfDerivatives:
-    case = Case("X", "Y", Path("sub-X_ses-Y_T1w.nii.gz"))
+    case = Case("X", "Y", Path("/bids/sub-X_ses-Y_T1w.nii.gz"))
 
     def test_a_label_map(self) -> None:
         name = output_name(

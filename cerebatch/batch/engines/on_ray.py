@@ -19,10 +19,15 @@ from cerebatch.batch.engines.ray_handle import ActorHandle, ActorLostError, Acto
 from cerebatch.batch.engines.ray_head import RayHead
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
+from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.records import LOST
+from cerebatch.errors import SettingsError
 
 __all__ = ["Actors", "RayEngine", "RayJobs"]
 
 _LOST_IN_A_ROW = 5
+_STARTS_AT_MOST = 3
+"""Ray gives its processes 30 s to start, which on a busy login node is not always enough."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ class RayEngine:
         places = 0 if self._start_jobs is not None else self._actors.number
         gpus = math.ceil(round(places * self._actors.gpu_share, 3))
         try:
-            head = RayHead(self._folder, address=self._address, actors=places, gpus=gpus)
+            head = self._start_head(places, gpus)
         except Exception as error:
             self._break(f"Ray did not start: {type(error).__name__}: {error}")
             return
@@ -170,6 +175,19 @@ class RayEngine:
             for keeper in keepers:
                 keeper.join()
             head.stop()
+
+    def _start_head(self, places: int, gpus: int) -> RayHead:
+        for _ in range(_STARTS_AT_MOST - 1):
+            try:
+                return RayHead(self._folder, address=self._address, actors=places, gpus=gpus)
+            except SettingsError:
+                raise
+            except Exception as error:
+                if self._closing:
+                    raise
+                said = f"Ray did not start and is started again: {type(error).__name__}: {error}"
+                self._tell(Event("", "said", message=said))
+        return RayHead(self._folder, address=self._address, actors=places, gpus=gpus)
 
     def _scale_jobs(self, head: RayHead) -> None:
         """Ask for jobs until the engine is closed."""

@@ -2,7 +2,8 @@
 
 An output is written under a temporary name, and renamed when it is whole. Beside it goes a record with the
 digests of what it was made from. "Done" means: the record's key is the one that today's inputs and settings
-give, and the outputs still have the size and time that the record names. There is no database.
+give, and the outputs still have the size and time that the record names. Where the size is the same and the time is
+not, as in a folder that was copied or archived, the digest decides. There is no database.
 """
 
 from __future__ import annotations
@@ -69,6 +70,23 @@ class FileStamp(BaseModel):
             return False
         return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
 
+    def refreshed(self, path: Path) -> FileStamp | None:
+        """This stamp with the file's time of today.
+
+        Returns
+        -------
+        stamp : FileStamp or None
+            None: the file is not there, cannot be read, or has other bytes. They are read only if the size is the same
+            and the time is not.
+        """
+        try:
+            if path.stat().st_size != self.size:
+                return None
+            today = FileStamp.of(path, self)
+        except OSError:
+            return None
+        return today if today.sha256 == self.sha256 else None
+
 
 class Record(BaseModel):
     """What made an output.
@@ -105,7 +123,17 @@ class Record(BaseModel):
 
     def is_done(self, key: str, folder: Path) -> bool:
         """Whether this record has the key and its outputs in `folder` are unchanged."""
-        return self.key == key and all(stamp.matches(folder / name) for name, stamp in self.outputs.items())
+        return self.key == key and self.refreshed(folder) is not None
+
+    def refreshed(self, folder: Path) -> Record | None:
+        """This record with the times that its outputs in `folder` have today; None if one is not as it was written."""
+        outputs = {}
+        for name, stamp in self.outputs.items():
+            today = stamp.refreshed(folder / name)
+            if today is None:
+                return None
+            outputs[name] = today
+        return self.model_copy(update={"outputs": outputs})
 
 
 class Failure(BaseModel):

@@ -84,7 +84,7 @@ def write_simulated(
     SettingsError
         There are no people.
     """
-    root = Path(out_dir)
+    root = Path(out_dir).absolute()
     if not people:
         raise SettingsError("no people: expected at least one. Give a larger --people.")
     description = cohort_description(source, seed, voxel_mm)

@@ -194,7 +194,7 @@ def write_test_image(made: TestImage, root: Path) -> Path:
     -------
     t1w : Path
     """
-    name = f"sub-{made.name}"
+    name, root = f"sub-{made.name}", root.absolute()
     folder = root / name / "anat"
     for suffix, (image, grid) in made.scans.items():
         stored = np.clip(np.rint(_WHITE[suffix] * image), 0, np.iinfo(np.int16).max).astype(np.int16)

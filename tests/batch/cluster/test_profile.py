@@ -76,10 +76,15 @@ class TestReading:
         assert len(unexplained) == sum(len(keys) for keys in first_class)  # explained in the class before
 
     def test_slurm_gpu_is_slurm_with_gpus(self) -> None:
-        plain, with_gpus = load_profile("slurm"), load_profile("slurm-gpu")
+        on_cpus, with_gpus = load_profile("slurm"), load_profile("slurm-gpu")
+        assert isinstance(on_cpus, Cluster)
         assert isinstance(with_gpus, Cluster)
+        assert on_cpus.gpu is not None
         assert with_gpus.gpu is not None
-        assert with_gpus.model_copy(update={"gpu": None}) == plain
+        assert (on_cpus.gpu.gpus, with_gpus.gpu.gpus) == (0, 1)
+        assert with_gpus.model_copy(update={"gpu": None}) == on_cpus.model_copy(update={"gpu": None})
+        # The threads of an actor decide the last bits of what its networks give.
+        assert on_cpus.gpu.cores // on_cpus.gpu.actors == with_gpus.gpu.cores // with_gpus.gpu.actors
 
     def test_a_file_by_its_path_with_what_it_leaves_out(self, tmp_path: Path) -> None:
         found = read(tmp_path, "kind: local\ncores: 3\nmemory_gb: 4\n")

@@ -193,11 +193,38 @@ class TestDone:
         os.utime(path, ns=(0, 10**18))
         assert not record.is_done("key", tmp_path)
 
-    def test_with_an_output_of_another_time_it_is_not(self, tmp_path: Path) -> None:
+    def test_with_an_output_of_another_time_its_bytes_decide(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.txt", "a")
         record = done(tmp_path, ["a.txt"])
         os.utime(path, ns=(0, 10**18))
+        assert record.is_done("key", tmp_path)
+        written(path, "b")
         assert not record.is_done("key", tmp_path)
+
+    def test_with_an_output_of_the_same_size_and_time_its_bytes_are_not_read(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.txt", "a")
+        record = done(tmp_path, ["a.txt"])
+        times = path.stat()
+        written(path, "b")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert record.is_done("key", tmp_path)
+
+    def test_with_an_output_that_cannot_be_read_it_is_not(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.txt", "a")
+        record = done(tmp_path, ["a.txt"])
+        path.unlink()
+        path.mkdir()
+        assert not record.is_done("key", tmp_path)
+
+    def test_refreshed_it_names_the_times_of_today_and_is_else_the_same(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.txt", "a")
+        record = done(tmp_path, ["a.txt"])
+        assert record.refreshed(tmp_path) == record
+        os.utime(path, ns=(0, 10**18))
+        refreshed = record.refreshed(tmp_path)
+        assert refreshed is not None
+        assert refreshed.outputs["a.txt"] == record.outputs["a.txt"].model_copy(update={"mtime_ns": 10**18})
+        assert refreshed.model_copy(update={"outputs": record.outputs}) == record
 
     def test_in_another_folder_it_is_not(self, tmp_path: Path) -> None:
         written(tmp_path / "a.txt", "a")
