@@ -177,7 +177,10 @@ def mean_name(protocol: Protocol) -> str:
 
 
 def _comparable(dseg: LabelMap, other: LabelMap, protocol: Protocol) -> tuple[LabelMap, LabelMap, LabelMap]:
-    """Both maps as numbers of regions, and our codes, without what is left out of both."""
+    """Both maps as numbers of regions, and our codes, without what is left out of both; cut to what they label."""
+    held = ndimage.find_objects(((dseg > 0) | (other > 0)).view(np.uint8))
+    if held:
+        dseg, other = dseg[held[0]], other[held[0]]
     ours = protocol.merge_ours(dseg)
     kept = (ours != LEFT_OUT) & (other != LEFT_OUT)
     nothing = np.uint8(0)
