@@ -1,4 +1,4 @@
-"""Labels in the cerebellum box against what is known of a real scan: for a network in training, with no native output."""
+"""Labels in the cerebellum box against what is known of a real scan: for networks in training, no native output."""
 
 from __future__ import annotations
 

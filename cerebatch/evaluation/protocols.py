@@ -94,7 +94,8 @@ class Protocol:
         top = max(self.other)
         table = np.zeros(top + 1, dtype=np.uint8)
         table[list(self.other)] = list(self.other.values())
-        return table[np.where((codes < 0) | (codes > top), 0, codes)]
+        merged: LabelMap = table[np.where((codes < 0) | (codes > top), 0, codes)]
+        return merged
 
     def merge_ours(self, dseg: LabelMap) -> LabelMap:
         """Cerebatch codes -> numbers of regions; groups are none of them.
