@@ -8,8 +8,8 @@ and of DATA/scans. Seconds a scan; nothing is segmented here. Printed are, a lin
     labelled   bert and testy against CerebNet (`cerebatch evaluate --protocol cerebnet`): mean Dice of ten merged
                regions a side, names beside it, the same with the white matter of the folia given to its lobule
                (`folia.with_folia`), what a map of our convention could reach that errs in nothing
-               (`outlines.as_shown`), volume of the whole, and spill: what we label further than --spill-mm
-               outside all of CerebNet's labels
+               (`outlines.as_shown`), volume of the whole, and spill: cm3 of lobules, and of white matter, that
+               we label further than --spill-mm outside all of CerebNet's labels
     outlined   the validation people against manual outlines: the whole, with and without dark voxels inside the
                manual outline; white matter as it stands and opened; vermis groups rightly named
     rescans    three people scanned twice: difference between the scans as coefficient of variation
@@ -31,7 +31,7 @@ from scipy import ndimage
 from tables import write_table
 
 from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.outlines import as_shown, outline_figures, spill_cm3
+from cerebatch.evaluation.outlines import SPILL_MM, as_shown, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, read_protocol
 from cerebatch.evaluation.published import as_published
 from cerebatch.files import read_voxels
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--labelled", type=Path, help="run of bert and testy")
     parser.add_argument("--outlined", type=Path, help="run of the validation people")
     parser.add_argument("--adults", type=Path, help="run of the eight adults")
-    parser.add_argument("--spill-mm", type=float, default=3.0)
+    parser.add_argument("--spill-mm", type=float, default=SPILL_MM)
     parser.add_argument("--opening-mm", type=float, default=CORE_OPENING_MM, help="of the white matter (folia.py)")
     parser.add_argument("--beside", type=Path, help="table of an earlier call")
     parser.add_argument("--out", type=Path)
@@ -150,7 +150,8 @@ def labelled(scan: Finished, options: argparse.Namespace) -> dict[str, object]:
     dseg, other, grid = on_one_grid(scan, path, protocol)
     found = agreement(dseg, other, protocol)
     folded = agreement(with_folia(dseg, grid, options.opening_mm), other, protocol)
-    ceiling = agreement(as_shown(other, scan.t1w_on(grid), protocol), other, protocol)
+    shown = as_shown(other, scan.t1w_on(grid), protocol)
+    spilt, peduncle = spill_cm3(dseg, other > 0, grid, options.spill_mm)
     white = [found.dice[f"{side} white matter"] for side in ("left", "right")]
     return {
         "scan": scan.name,
@@ -159,12 +160,14 @@ def labelled(scan: Finished, options: argparse.Namespace) -> dict[str, object]:
         "common": found.common_dice,
         "regions+folia": folded.region_dice,
         "names+folia": folded.names,
-        "ceiling": ceiling.region_dice,
+        "ceiling": agreement(shown, other, protocol).region_dice,
+        "ceiling+folia": agreement(with_folia(shown, grid, options.opening_mm), other, protocol).region_dice,
         "vermis": found.groups,
         "white": float(np.mean(white)),
         "whole": found.whole,
         "volume": found.volume_ratio,
-        "spill_cm3": spill_cm3(dseg, other > 0, grid, options.spill_mm),
+        "spill": spilt,
+        "spill_white": peduncle,
     }
 
 

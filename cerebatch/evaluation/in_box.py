@@ -80,13 +80,15 @@ def score_in_box(dseg: LabelMap, truth: BoxTruth) -> dict[str, float]:
     -------
     figures : dict
         Of "manual-outline" what `outlines.OutlineFigures` holds. Of other protocols ``regions`` (mean Dice),
-        ``names``, ``common``, ``vermis``, ``whole``, ``volume_ratio`` (`agreement.Agreement`) and ``spill_cm3``.
+        ``names``, ``common``, ``vermis``, ``whole``, ``volume_ratio`` (`agreement.Agreement`), ``spill_lobules_cm3``
+        and ``spill_white_cm3`` (`outlines.spill_cm3`).
     """
     box = cerebellum_box(truth.resolution)
     if truth.protocol.name == "manual-outline":
         return asdict(outline_figures(dseg, truth.other, truth.t1w, box, truth.protocol, voxel_mm3=truth.voxel_mm3))
     found = agreement(dseg, truth.other, truth.protocol)
     in_head = truth.voxel_mm3 / box.voxel_volume_mm3
+    lobules, white = spill_cm3(dseg, truth.other > 0, box)
     return {
         "regions": found.region_dice,
         "names": found.names,
@@ -94,5 +96,6 @@ def score_in_box(dseg: LabelMap, truth: BoxTruth) -> dict[str, float]:
         "vermis": found.groups,
         "whole": found.whole,
         "volume_ratio": found.volume_ratio,
-        "spill_cm3": spill_cm3(dseg, truth.other > 0, box) * in_head,
+        "spill_lobules_cm3": lobules * in_head,
+        "spill_white_cm3": white * in_head,
     }

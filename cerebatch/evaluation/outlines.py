@@ -26,6 +26,9 @@ DARK_BELOW = (TARGETS["T1w"].csf + TARGETS["T1w"].gm) / 2
 """What is darker in a prepared T1w is fluid: half-way between the targets of fluid (50) and grey matter (150)."""
 
 
+_WHITE = [label.index for label in LABELS if label.structure == STRUCTURES[-1]]
+
+
 @dataclass(frozen=True)
 class OutlineFigures:
     """Figures of one scan; NaN where there is nothing to tell.
@@ -96,7 +99,7 @@ def outline_figures(
     cm3 = (grid.voxel_volume_mm3 if voxel_mm3 is None else voxel_mm3) / 1000
     ours, theirs = dseg > 0, manual > 0
     kept = ~dark_inside(t1w, theirs)
-    white = np.isin(dseg, [label.index for label in LABELS if label.structure == STRUCTURES[-1]])
+    white = np.isin(dseg, _WHITE)
     core = white_core(dseg, grid, opening_mm)
     manual_white = np.isin(manual, protocol.numbers("white matter"))
     found = agreement(dseg, manual, protocol)
@@ -129,8 +132,16 @@ def dark_inside(t1w: Volume, outline: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return outline & (t1w < DARK_BELOW)
 
 
-def spill_cm3(dseg: LabelMap, cerebellum: NDArray[np.bool_], grid: Grid, beyond_mm: float = 3.0) -> float:
-    """Volume that is labelled further than a distance outside a cerebellum.
+SPILL_MM = 3.0
+"""What lies nearer may be another opinion on where the cerebellum ends."""
+
+
+def spill_cm3(
+    dseg: LabelMap, cerebellum: NDArray[np.bool_], grid: Grid, beyond_mm: float = SPILL_MM
+) -> tuple[float, float]:
+    """Volume that is labelled further than a distance outside a cerebellum: of lobules, and of white matter.
+
+    Lobules there are a fault. White matter may be a peduncle, which no two protocols cut at the same place.
 
     Parameters
     ----------
@@ -140,10 +151,17 @@ def spill_cm3(dseg: LabelMap, cerebellum: NDArray[np.bool_], grid: Grid, beyond_
         What somebody else calls cerebellum; not empty.
     grid : Grid
     beyond_mm : float
-        What lies nearer may be another opinion on where the cerebellum ends.
+
+    Returns
+    -------
+    lobules, white : float
+        cm3 on the grid.
     """
     away_mm = ndimage.distance_transform_edt(~cerebellum, sampling=grid.voxel_sizes_mm)
-    return float(((dseg > 0) & (away_mm > beyond_mm)).sum() * grid.voxel_volume_mm3 / 1000)
+    beyond = dseg[away_mm > beyond_mm]
+    white = int(np.isin(beyond, _WHITE).sum())
+    cm3 = grid.voxel_volume_mm3 / 1000
+    return (int((beyond > 0).sum()) - white) * cm3, white * cm3
 
 
 def as_shown(other: LabelMap, t1w: Volume, protocol: Protocol) -> LabelMap:

@@ -72,7 +72,7 @@ def test_another_tools_map_is_scored_as_on_arrays(placed: tuple[LabelMap, Affine
     found = score_in_box(dseg, truth)
     whole = agreement(dseg, truth.other, read_protocol("freesurfer"))
     assert (found["regions"], found["names"], found["whole"]) == (whole.region_dice, whole.names, whole.whole)
-    assert found["spill_cm3"] == 0
+    assert found["spill_lobules_cm3"] == found["spill_white_cm3"] == 0
     spilt = dseg.copy()
     spilt[:3, :10, :10] = LEFT_VI
-    assert score_in_box(spilt, truth)["spill_cm3"] == pytest.approx(0.3 / 0.95**3)
+    assert score_in_box(spilt, truth)["spill_lobules_cm3"] == pytest.approx(0.3 / 0.95**3)

@@ -80,9 +80,9 @@ def test_vermis_groups_ask_for_the_lobule_and_not_for_the_side(grey: Volume) -> 
 
 
 def test_spill_is_what_lies_further_than_the_distance(manual: LabelMap) -> None:
-    dseg = lobule(2, 18)
-    assert spill_cm3(dseg, manual > 0, GRID, 3.0) == pytest.approx(0.3)
-    assert spill_cm3(dseg, manual > 0, GRID, 6.0) == 0
+    dseg = lobule(2, 17) + lobule(17, 18, LEFT_WHITE)
+    assert spill_cm3(dseg, manual > 0, GRID, 3.0) == pytest.approx((0.2, 0.1))
+    assert spill_cm3(dseg, manual > 0, GRID, 6.0) == (0, 0)
 
 
 def test_a_map_of_our_convention_that_errs_in_nothing_tells_the_ceiling() -> None:
