@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy.known_scans DATA OUT_BIDS --persons 1,2,3,5 --heads 13,14,15,16 --images-per-person 4
 
 DATA holds `lobules/subject-N_dseg.nii.gz` and `heads/head-NN_dseg.nii.gz`. With --erased the same scans without any
-border inside the cerebellum, for the baseline that sees none. Prints the figures of each image.
+border inside the cerebellum, for the baseline that sees none. With --arm the same scans with another arbor vitae, or
+with filled fissures (`cerebatch.evaluation.arms`; benchmarks/arms.py scores them). Prints the figures of each image.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from pathlib import Path
 from cerebatch.io.files import require_empty
 from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
 from cerebatch.simulation.scenes.scanner import Protocol
+from cerebatch.evaluation.arms import ARMS
+from cerebatch.simulation.scenes.scanner import Protocol
+from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
+from cerebatch.io.files import require_empty
 
 
 def main() -> None:
@@ -30,7 +35,10 @@ def main() -> None:
     parser.add_argument("--slice-mm", type=float, help="thick slices along the third axis, and their distance")
     parser.add_argument("--snr", type=float, default=30.0)
     parser.add_argument("--erased", action="store_true", help="without borders inside the cerebellum")
+    parser.add_argument("--arm", choices=ARMS, default="labels", help="which arbor vitae the images show")
     options = parser.parse_args()
+    if options.erased and options.arm != "labels":
+        parser.error("--erased shows no arbor vitae: leave --arm out")
     require_empty(options.out)
     persons, heads = options.persons.split(","), [int(head) for head in options.heads.split(",")]
     if options.images_per_person > len(heads):
@@ -50,6 +58,7 @@ def main() -> None:
                 t1w=protocol,
                 t2w=protocol,
                 erased=options.erased,
+                arm=options.arm,
             )
             write_test_image(made, options.out)
             figures = "  ".join(f"{name} {value:.3f}" for name, value in made.figures.items())

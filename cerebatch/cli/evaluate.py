@@ -13,6 +13,7 @@ from cerebatch.errors import DatasetError, InputError, LabelMapError, SettingsEr
 
 if TYPE_CHECKING:
     from cerebatch.evaluation.matching import Choice
+    from cerebatch.evaluation.protocols import Protocol
     from cerebatch.evaluation.scores import Score
     from cerebatch.evaluation.summary import Comparison, RegionSummary, Spread
 
@@ -20,6 +21,7 @@ SOME_LEFT_OUT = 1
 """Exit status where a case could not be scored."""
 
 _SUMMARY_HEAD = ("", "Dice", "HD95 mm", "volume cm3", "volume %", "SD over structures")
+_PROTOCOL_HEAD = ("", "Dice", "names", "HD95 mm", "volume cm3", "volume %")
 
 
 def evaluate(
@@ -33,6 +35,10 @@ def evaluate(
     ] = None,
     space: Annotated[str | None, typer.Option(help="Only maps of this space, such as MNI152NLin2009aSym.")] = None,
     desc: Annotated[str | None, typer.Option(help="Only maps of this desc, such as withfolia.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="TRUTH is another tool's: cerebnet, manual-outline, freesurfer or suit; regions are merged."),
+    ] = None,
 ) -> None:
     """Compare label maps with the truth: Dice, 95% Hausdorff distance and volume by structure, lobe and for the whole.
 
@@ -40,16 +46,24 @@ def evaluate(
     could not be scored; the others are.
     """
     from cerebatch.evaluation.matching import Choice
-    from cerebatch.evaluation.summary import summarise
+    from cerebatch.evaluation.protocols import read_protocol
+    from cerebatch.evaluation.summary import spread_of_names, summarise
 
+    other_tool = None if protocol is None else read_protocol(protocol)
     if out is not None and out.suffix != ".tsv":
         raise SettingsError(f"--out {out}: expected a name that ends in .tsv.")
     methods = _method_names(predicted, against)
     left_out: list[str] = []
-    scores = {name: _scored(path, truth, Choice(space, desc), left_out) for name, path in methods.items()}
+    choice = Choice(space, desc, other_tool is not None)
+    scores = {name: _scored(path, truth, choice, left_out, other_tool) for name, path in methods.items()}
     for name, of_method in scores.items():
         print(f"\n{name} against {truth}, {_cases(of_method)}: mean (SD over cases)")
-        _print_aligned([_SUMMARY_HEAD, *map(_summary_row, summarise(of_method))])
+        summaries = summarise(of_method)
+        if other_tool is None:
+            _print_aligned([_SUMMARY_HEAD, *map(_summary_row, summaries)])
+        else:
+            names = {each: spread_of_names(of_method, each) for each in (one.region for one in summaries)}
+            _print_aligned([_PROTOCOL_HEAD, *(_protocol_row(each, names[each.region]) for each in summaries)])
     if out is not None:
         _write(out, (row for name in scores for row in _score_rows(name, scores[name])))
     if against is not None:
@@ -71,17 +85,23 @@ def _method_names(predicted: Path, against: Path | None) -> dict[str, Path]:
     return {name: predicted, other: against} if name != other else {str(predicted): predicted, str(against): against}
 
 
-def _scored(predicted: Path, truth: Path, choice: Choice, left_out: list[str]) -> dict[str, list[Score]]:
+def _scored(
+    predicted: Path, truth: Path, choice: Choice, left_out: list[str], protocol: Protocol | None
+) -> dict[str, Sequence[Score]]:
     """Scores of every case that has them; those that have none are added to `left_out`."""
+    from cerebatch.evaluation.agreement import score_against
     from cerebatch.evaluation.matching import match
     from cerebatch.evaluation.scores import score_files
 
     pairs, unmatched = match(predicted, truth, choice)
     left_out += [f"{each.case} in {predicted}: {each.reason}" for each in unmatched]
-    scores = {}
+    scores: dict[str, Sequence[Score]] = {}
     for pair in pairs:
         try:
-            scores[pair.case] = score_files(pair.predicted, pair.truth)
+            if protocol is None:
+                scores[pair.case] = score_files(pair.predicted, pair.truth)
+            else:
+                scores[pair.case] = score_against(pair.predicted, pair.truth, protocol)
         except LabelMapError as error:
             if len(pairs) == 1 and not unmatched:
                 raise
@@ -96,7 +116,9 @@ def _scored(predicted: Path, truth: Path, choice: Choice, left_out: list[str]) -
     return scores
 
 
-def _compare(scores: dict[str, dict[str, list[Score]]], against: Path, out: Path | None, left_out: list[str]) -> None:
+def _compare(
+    scores: dict[str, dict[str, Sequence[Score]]], against: Path, out: Path | None, left_out: list[str]
+) -> None:
     """Print and write the tests between two methods."""
     from cerebatch.evaluation.summary import compare
 
@@ -130,6 +152,11 @@ def _summary_row(summary: RegionSummary) -> tuple[str, ...]:
     )
 
 
+def _protocol_row(summary: RegionSummary, names: Spread) -> tuple[str, ...]:
+    region, found, away, cm3, percent, _ = _summary_row(summary)
+    return (region, found, _spread_text(names, 3), away, cm3, percent)
+
+
 def _spread_text(spread: Spread, digits: int) -> str:
     if not math.isfinite(spread.mean):
         return ""
@@ -141,12 +168,15 @@ def _comparison_row(found: Comparison) -> tuple[str, ...]:
     return (found.region, str(found.cases), *dice, *(f"{p:.4f}" if p == p else "" for p in (found.p, found.p_holm)))
 
 
-def _score_rows(method: str, scores: dict[str, list[Score]]) -> Iterator[dict[str, str]]:
+def _score_rows(method: str, scores: dict[str, Sequence[Score]]) -> Iterator[dict[str, str]]:
+    from cerebatch.evaluation.agreement import RegionScore
+
     columns = ("dice", "hausdorff95_mm", "predicted_cm3", "truth_cm3", "difference_cm3", "difference_percent")
     for case, of_case in scores.items():
         for score in of_case:
             named = {"method": method, "case": case, "structure": score.region, "kind": score.kind}
-            yield named | {column: _cell(getattr(score, column)) for column in columns}
+            names = {"names": _cell(score.names)} if isinstance(score, RegionScore) else {}
+            yield named | names | {column: _cell(getattr(score, column)) for column in columns}
 
 
 def _cell(value: object) -> str:
@@ -167,7 +197,7 @@ def _write(path: Path, rows: Iterable[dict[str, str]]) -> None:
     print(f"wrote {path}")
 
 
-def _cases(scores: dict[str, list[Score]]) -> str:
+def _cases(scores: dict[str, Sequence[Score]]) -> str:
     return f"{len(scores)} case{'' if len(scores) == 1 else 's'}"
 
 

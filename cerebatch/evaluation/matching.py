@@ -52,10 +52,13 @@ class Choice:
     ----------
     space, desc : str or None
         Values of the BIDS entities.
+    other_tool : bool
+        The true maps are another tool's, native, whatever their ``desc``; `space` and `desc` choose among ours.
     """
 
     space: str | None = None
     desc: str | None = None
+    other_tool: bool = False
 
 
 def match(predicted: Path, truth: Path, choice: Choice | None = None) -> tuple[list[Pair], list[LeftOut]]:
@@ -110,9 +113,10 @@ def match(predicted: Path, truth: Path, choice: Choice | None = None) -> tuple[l
 
 def _pair(case: str, predicted: Sequence[Path], truth: Sequence[Path], choice: Choice) -> Pair | LeftOut:
     def kind(path: Path) -> tuple[str, str]:
-        entities = dict(part.split("-", 1) for part in path.name.split("_") if "-" in part)
-        return entities.get("desc", ""), entities.get("space", "")
+        return _entity(path, "desc"), _entity(path, "space")
 
+    if choice.other_tool:
+        return _pair_with_other_tool(case, predicted, truth, choice)
     shared = sorted(
         {kind(path) for path in predicted} & {kind(path) for path in truth},
         key=lambda found: (found[0] != "", found[1] != "", found),
@@ -131,6 +135,25 @@ def _pair(case: str, predicted: Sequence[Path], truth: Sequence[Path], choice: C
             case, f"Expected one map, found {_names(ours if len(ours) > 1 else theirs)}. Move all but one elsewhere."
         )
     return Pair(case, ours[0], theirs[0])
+
+
+def _pair_with_other_tool(
+    case: str, predicted: Sequence[Path], truth: Sequence[Path], choice: Choice
+) -> Pair | LeftOut:
+    """Our native map, or that of a ``desc`` that was asked for, and the one map that the other tool has of the case."""
+    ours = [path for path in predicted if _entity(path, "space") == (choice.space or "")]
+    ours = [path for path in ours if _entity(path, "desc") == (choice.desc or "")]
+    if len(ours) != 1 or len(truth) != 1:
+        return LeftOut(
+            case, f"Expected one native map of ours and one of the other tool, found {_names(ours) or 'none'} and "
+            f"{_names(truth)}. Move all but one elsewhere.",
+        )  # fmt: skip
+    return Pair(case, ours[0], truth[0])
+
+
+def _entity(path: Path, name: str) -> str:
+    """Value of a BIDS entity in a file's name; empty without it."""
+    return dict(part.split("-", 1) for part in path.name.split("_") if "-" in part).get(name, "")
 
 
 def _maps(folder: Path) -> dict[str, list[Path]]:

@@ -104,10 +104,22 @@ def summarise(scores: Scores) -> list[RegionSummary]:
             _spread(values["hausdorff95_mm"][:, k]),
             _spread(values["difference_cm3"][:, k]),
             _spread(values["difference_percent"][:, k]),
-            _spread(by_structure[list(held[one.region])]).sd if one.kind == "mean" else NAN,
+            _spread(by_structure[list(held[one.region])]).sd if one.region in held else NAN,
         )
         for k, one in enumerate(first)
     ]
+
+
+def spread_of_names(scores: Scores, region: str) -> Spread:
+    """Names of one region over all cases (`agreement.RegionScore`); NaN where it has none.
+
+    Parameters
+    ----------
+    scores : mapping
+    region : str
+    """
+    found = [getattr(each, "names", NAN) for of_case in scores.values() for each in of_case if each.region == region]
+    return _spread(np.array(found, dtype=np.float64))
 
 
 def compare(one: Scores, other: Scores) -> list[Comparison]:

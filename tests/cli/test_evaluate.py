@@ -116,3 +116,70 @@ def test_methods_of_one_name_are_told_apart_by_their_paths(maps: Path, tmp_path:
     result = evaluate(maps / "good", maps / "truth", "--against", tmp_path / "good", "--out", tmp_path / "scores.tsv")
     assert result.exit_code == 0, result.output
     assert {row["method"] for row in rows(tmp_path / "scores.tsv")} == {str(maps / "good"), str(tmp_path / "good")}
+
+
+@pytest.fixture(scope="module")
+def cerebnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`ours` with two native maps of a run, and `theirs`: the same in CerebNet's codes, without vermis."""
+    folder = tmp_path_factory.mktemp("cerebnet")
+    dseg, grid = template_case(2.0)
+    table = np.zeros(27, dtype=np.int16)
+    # I-II to X of the left; the codes of the right follow by one where there is no vermis between.
+    table[1:14] = (601, 601, 601, 603, 605, 608, 611, 614, 617, 620, 623, 626, 7)
+    table[14:27] = (602, 602, 602, 604, 607, 610, 613, 616, 619, 622, 625, 628, 46)
+    for number in range(2):
+        name = f"sub-{number}"
+        ours, theirs = folder / "ours" / name / "anat", folder / "theirs"
+        for made in (ours, theirs):
+            made.mkdir(parents=True, exist_ok=True)
+        shifted = np.roll(dseg, number, axis=0)
+        nib.save(nib.Nifti1Image(shifted, grid.affine), ours / f"{name}_seg-lobules_dseg.nii.gz")
+        # Beside it, as in a run, one in the box: another space, and not to be taken.
+        other_space = ours / f"{name}_space-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz"
+        nib.save(nib.Nifti1Image(dseg[::-1].copy(), grid.affine), other_space)
+        nib.save(nib.Nifti1Image(table[dseg], grid.affine), theirs / f"{name}_desc-cerebnet_dseg.nii.gz")
+    return folder
+
+
+def test_another_tools_map_is_scored_by_its_protocol_with_names_beside_dice(cerebnet: Path, tmp_path: Path) -> None:
+    result = evaluate(
+        cerebnet / "ours", cerebnet / "theirs", "--protocol", "cerebnet", "--out", tmp_path / "scores.tsv"
+    )
+    assert result.exit_code == 0, result.output
+    table = {(row["case"], row["structure"]): row for row in rows(tmp_path / "scores.tsv")}
+    assert len(table) == 2 * (20 + 2 + 5 + 1 + 1)
+    same, shifted = table["sub-0", "mean of 20 regions"], table["sub-1", "mean of 20 regions"]
+    assert (same["dice"], same["names"]) == ("1", "1")
+    assert 0.7 < float(shifted["dice"]) < float(shifted["names"]) < 1
+    assert table["sub-0", "vermis VI"]["names"] == table["sub-0", "vermis VI"]["dice"] == "n/a"
+    (head, *_) = (line for line in result.output.splitlines() if "Dice" in line)
+    assert head.split()[:2] == ["Dice", "names"]
+    (mean,) = (line for line in result.output.splitlines() if line.startswith("mean of 20 regions"))
+    assert mean.split()[4] == f"{(1 + float(shifted['dice'])) / 2:.3f}"
+    assert mean.split()[6] == f"{(1 + float(shifted['names'])) / 2:.3f}"
+
+
+def test_methods_are_tested_against_each_other_on_another_tools_map(cerebnet: Path, tmp_path: Path) -> None:
+    shutil.copytree(cerebnet / "ours", tmp_path / "shifted")
+    for path in (tmp_path / "shifted").rglob("sub-*_seg-lobules_dseg.nii.gz"):
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(np.roll(np.asarray(image.dataobj), 2, axis=1), image.affine), path)
+    result = evaluate(
+        cerebnet / "ours", cerebnet / "theirs", "--protocol", "cerebnet", "--against", tmp_path / "shifted",
+        "--out", tmp_path / "scores.tsv",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    tests = {row["region"]: row for row in rows(tmp_path / "scores_wilcoxon.tsv")}
+    assert float(tests["mean of 20 regions"]["one"]) > float(tests["mean of 20 regions"]["other"])
+
+
+def test_a_protocol_that_is_none_or_of_another_tool_is_an_error(cerebnet: Path) -> None:
+    pair = (
+        cerebnet / "ours/sub-0/anat/sub-0_seg-lobules_dseg.nii.gz",
+        cerebnet / "theirs/sub-0_desc-cerebnet_dseg.nii.gz",
+    )
+    error = evaluate(*pair, "--protocol", "ceres").exception
+    assert isinstance(error, SettingsError)
+    error = evaluate(*pair, "--protocol", "manual-outline").exception
+    assert isinstance(error, LabelMapError)
+    assert "expected codes of the protocol manual-outline" in str(error)

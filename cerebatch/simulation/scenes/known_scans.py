@@ -23,6 +23,13 @@ from cerebatch.simulation.scenes.scanner import Protocol, drawn_texture, scan
 from cerebatch.simulation.scenes.scene import AIR, HeadMap, Lobules, Scene, make_scene, read_head_map, read_lobules
 from cerebatch.simulation.scenes.sequences import Sequence, drawn_materials, drawn_t1w, drawn_t2w, signals
 from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, apply, inverse, resample_labels
+from cerebatch.io.bids import Case, output_name
+from cerebatch.evaluation.arms import Arm, arm_scene
+from cerebatch.simulation.scenes.scanner import Protocol, drawn_texture, scan
+from cerebatch.simulation.scenes.scene import AIR, HeadMap, Lobules, Scene, make_scene, read_head_map, read_lobules
+from cerebatch.simulation.scenes.sequences import Sequence, drawn_materials, drawn_t1w, drawn_t2w, signals
+from cerebatch.io.files import write_image, write_json, write_label_table
+from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, apply, inverse, resample_labels
 from lifespan.simulated import KEY
 
 TRUTH = "derivatives/test-truth"
@@ -107,6 +114,7 @@ def make_test_image(
     t1w: Protocol | None = None,
     t2w: Protocol | None = None,
     erased: bool = False,
+    arm: Arm = "labels",
 ) -> TestImage:
     """Simulate a T1w and a T2w of a lobule map in a head.
 
@@ -122,6 +130,8 @@ def make_test_image(
         1 mm and an SNR of 30 without them.
     erased : bool
         Take out every border inside the cerebellum's outline (`scene.make_scene`); everything drawn stays the same.
+    arm : {"labels", "blind", "none", "filled"}
+        Which arbor vitae the image shows (`arms`); everything drawn stays the same.
 
     Raises
     ------
@@ -130,8 +140,9 @@ def make_test_image(
     StageError
         No similarity brings the map to overlap the head's cerebellum.
     """
-    return scan_scene(make_scene(_read_lobules(lobules), _read_head_map(head), erased=erased),
-                      name=_label(lobules, head), seed=seed, t1w=t1w, t2w=t2w, erased=erased)  # fmt: skip
+    read, around = _read_lobules(lobules), _read_head_map(head)
+    scene = make_scene(read, around, erased=True) if erased else arm_scene(read, around, arm)
+    return scan_scene(scene, name=_label(lobules, head), seed=seed, t1w=t1w, t2w=t2w, erased=erased)
 
 
 def scan_scene(

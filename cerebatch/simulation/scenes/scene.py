@@ -167,7 +167,9 @@ def read_head_map(path: Path) -> HeadMap:
     return HeadMap(map_name(path), np.ascontiguousarray(material), own, grid)
 
 
-def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False, pose: Pose | None = None) -> Scene:
+def make_scene(
+    lobules: Lobules, head: HeadMap, *, erased: bool = False, pose: Pose | None = None, filled: bool = False
+) -> Scene:
     """Set a lobule map into a head.
 
     The lobules win over everything but the brain stem; fissures are fluid.
@@ -181,6 +183,8 @@ def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False, pose: P
         is to be seen. Pose and truth stay the same.
     pose : Pose, optional
         Of another scene, where the map has been changed since; found without it.
+    filled : bool
+        Grey matter in place of the fluid in the fissures; the truth stays the same.
 
     Raises
     ------
@@ -198,7 +202,7 @@ def make_scene(lobules: Lobules, head: HeadMap, *, erased: bool = False, pose: P
         smooth = ndimage.gaussian_filter(core, _CORE_SMOOTHING_MM / lobules.grid.voxel_sizes_mm) > 0.5
         inset[smooth & (inset > 0)] = WHITE + 1
     else:
-        inset[lobules.outline & ~np.isin(around, (STEM, WHITE))] = FLUID + 1
+        inset[lobules.outline & ~np.isin(around, (STEM, WHITE))] = (GREY if filled else FLUID) + 1
         inset[labelled] = np.where(lobules.white[labelled], np.uint8(WHITE + 1), np.uint8(GREY + 1))
     truth = np.where(labelled, lobules.dseg, np.uint8(0))
     core_code = np.where(truth <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
