@@ -13,13 +13,11 @@ import argparse
 import time
 from pathlib import Path
 
-from cerebatch.io.files import require_empty
-from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
-from cerebatch.simulation.scenes.scanner import Protocol
 from cerebatch.evaluation.arms import ARMS
-from cerebatch.simulation.scenes.scanner import Protocol
-from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
+
 from cerebatch.io.files import require_empty
+from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
+from cerebatch.simulation.scenes.scanner import Protocol
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from cerebatch.batch.ledger.events import Tell
 from cerebatch.batch.run import run_jobs
 from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError
+from cerebatch.io.files import require_absolute
 from cerebatch.library.augmented.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set
 from cerebatch.library.augmented.store import AugmentedSet, open_augmented
-from cerebatch.io.files import require_absolute
 from cerebatch.library.checks import voxels_sha256
 from cerebatch.library.layout import array_of, variables, write_column
 from cerebatch.library.store import Library

@@ -22,10 +22,8 @@ from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
-from cerebatch.library.augmented.layout import DONE, SET_ASIDE
-from cerebatch.timing import Step, StepLog
 from cerebatch.io.files import require_absolute
-from cerebatch.atlas.similar import LeaveOut
+from cerebatch.library.augmented.layout import DONE, SET_ASIDE
 from cerebatch.timing import Step, StepLog
 
 VERSION = 1

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cerebatch.batch.ledger.records import FileStamp, stage_key
-from cerebatch.timing import Step
-from cerebatch.batch.ledger.records import FileStamp, stage_key
 from cerebatch.io.files import require_absolute
 from cerebatch.timing import Step
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.errors import LabelMapError
-from cerebatch.evaluation.overlap import dice, hausdorff95_mm
 from cerebatch.evaluation.protocols import LEFT_OUT, MergedRegion, Protocol
 from cerebatch.evaluation.scores import NAN, WHOLE, Score
-from cerebatch.labelmaps import read_dseg
+from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
-from cerebatch.space import Grid, LabelMap, resample_labels
+from cerebatch.measures.overlap import dice, hausdorff95_mm
+from cerebatch.spatial.space import Grid, LabelMap, resample_labels
 
 _LOBULES = [label.index for label in LABELS if label.structure != "White matter"]
 

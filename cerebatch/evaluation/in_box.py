@@ -10,7 +10,7 @@ import numpy as np
 from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, in_box, read_protocol
-from cerebatch.space import Affine, LabelMap, Volume, cerebellum_box
+from cerebatch.spatial.space import Affine, LabelMap, Volume, cerebellum_box
 
 
 @dataclass(frozen=True)

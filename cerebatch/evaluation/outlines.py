@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.overlap import dice
 from cerebatch.evaluation.protocols import Protocol
 from cerebatch.evaluation.scores import NAN
-from cerebatch.folia import CORE_OPENING_MM, white_core
+from cerebatch.intensity.tissue import TARGETS
 from cerebatch.labels import LABELS, STRUCTURES
-from cerebatch.space import Grid, LabelMap, Volume
-from cerebatch.tissue import TARGETS
+from cerebatch.measures.folia import CORE_OPENING_MM, white_core
+from cerebatch.measures.overlap import dice
+from cerebatch.spatial.space import Grid, LabelMap, Volume
 
 DARK_BELOW = (TARGETS["T1w"].csf + TARGETS["T1w"].gm) / 2
 """What is darker in a prepared T1w is fluid: half-way between the targets of fluid (50) and grey matter (150)."""

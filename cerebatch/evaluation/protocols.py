@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError, SettingsError
-from cerebatch.labelmaps import read_codes
+from cerebatch.io.labelmaps import read_codes
 from cerebatch.labels import N_CLASSES
-from cerebatch.space import Affine, Grid, LabelMap, cerebellum_box, inverse, resample_labels
+from cerebatch.spatial.space import Affine, Grid, LabelMap, cerebellum_box, inverse, resample_labels
 
 PROTOCOLS = ("cerebnet", "manual-outline", "freesurfer", "suit")
 """CerebNet (Faber et al. 2022), the outlines of the MICCAI 2012 challenge, FreeSurfer's aseg, and SUIT."""

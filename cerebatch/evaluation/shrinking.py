@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 LEAST_CHANGE = 0.02
 """A true change below this share of the region is no test: slopes of such rows are noise."""

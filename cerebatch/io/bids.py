@@ -14,8 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cerebatch.errors import DatasetError, SettingsError
-from cerebatch.io.participants import natural, parse_age, parse_sex, read_participants, read_session
-from cerebatch.io.scan import EXTENSIONS
 from cerebatch.io.files import require_absolute
 from cerebatch.io.participants import natural, parse_age, parse_sex, read_participants, read_session
 from cerebatch.io.scan import EXTENSIONS

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cerebatch.errors import WeightsError
 from cerebatch.spatial.space import TEMPLATE_SPACE
 
-Architecture = Literal["dpn", "unet", "dpn-refined", "unet-refined"]
+Architecture = Literal["dpn", "unet", "dpn-refined", "unet-refined", "unet-s2d"]
 REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined": "unet"}
 """Networks of half the voxel edge -> the coarse ones inside them."""
 

@@ -10,10 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.labels import LABELS, STRUCTURES, mirrored
+from cerebatch.labels import LABELS, N_CLASSES, STRUCTURES
 from cerebatch.measures.overlap import dice_by_structure
 from cerebatch.networks.architectures.blocks import named_device
-from cerebatch.networks.cascade import Cascade, Channels, Precision
+from cerebatch.networks.cascade import (
+    Cascade,
+    Channels,
+    Precision,
+    SideCascade,
+    WholeCascade,
+    mirrored_channels,
+)
 from cerebatch.networks.folder import read_cards
 from cerebatch.networks.inputs import brain_region, image_channel
 from cerebatch.networks.weights import read_network
@@ -96,12 +103,13 @@ class Ensemble:
         """
         region = brain_region(self.resolution)
         channels = Channels(image_channel(t1w, region), image_channel(t2w, region), atlas)
+        decides = [cascade for cascade in self.cascades if isinstance(cascade, SideCascade)]
+        common = _side_shares(decides[0], channels, precision, mirror) if decides else None
         alone: dict[str, LabelMap] = {}
         total: Volume | None = None
         for cascade in self.cascades:
-            own = cascade.probabilities(channels, precision)
-            if mirror:
-                _average_with_mirrored(own, cascade.probabilities(_mirrored(channels), precision))
+            side = _side_shares(cascade, channels, precision, mirror) if common is None else common
+            own = _labelled(side, _structure_shares(cascade, channels, side, precision, mirror))
             alone[cascade.architecture] = _labels(own)
             total = own if total is None else np.add(total, own, out=total)
         assert total is not None
@@ -128,31 +136,48 @@ def load(folder: Path, device: str = "auto") -> Ensemble:
     cards = read_cards(folder)
     networks = [read_network(folder / f"{card.stem}.safetensors").to(where) for card in cards]
     cascades = tuple(
-        Cascade(card.architecture, *networks[place : place + 2])
+        (SideCascade if card.format > 1 else WholeCascade)(card.architecture, *networks[place : place + 2])
         for place, card in enumerate(cards)
         if card.task == "sides"
     )
     return Ensemble(cascades, cards[0].resolution_mm)
 
 
-def _mirrored(channels: Channels) -> Channels:
-    atlas = None if channels.atlas is None else mirrored(channels.atlas[::-1])
-    return Channels(channels.t1w[::-1].copy(), channels.t2w[::-1].copy(), atlas)
+def _side_shares(cascade: Cascade, channels: Channels, precision: Precision, mirror: bool) -> Volume:
+    own = cascade.side_shares(channels, precision)
+    if mirror:
+        other = cascade.side_shares(mirrored_channels(channels), precision)
+        own = (own + other[[0, 2, 1], ::-1]) / 2
+    return own
 
 
-def _average_with_mirrored(own: Volume, other: Volume) -> None:
-    """Put into `own` the mean with what is said of the mirrored scan, its sides exchanged.
+def _structure_shares(cascade: Cascade, channels: Channels, side: Volume, precision: Precision, mirror: bool) -> Volume:
+    own = cascade.structure_shares(channels, side, precision)
+    if mirror and not isinstance(cascade, SideCascade):  # which turns the right side anyway
+        turned_side = np.ascontiguousarray(side[[0, 2, 1], ::-1])
+        other = cascade.structure_shares(mirrored_channels(channels), turned_side, precision)
+        half = len(STRUCTURES)
+        # In place, a class at a time, because at 0.5 mm each of them takes 1.1 GB.
+        for code, exchanged in enumerate([*range(half, 2 * half), *range(half)]):
+            own[code] += other[exchanged, ::-1]
+        own /= 2
+    return own
 
-    In place, a class at a time, because at 0.5 mm each of them takes 1.1 GB.
-    """
+
+def _labelled(side: Volume, structures: Volume) -> Volume:
+    """Probability of background and every label, (27, X, Y, Z)."""
     half = len(STRUCTURES)
-    for code, exchanged in enumerate([0, *range(half + 1, 2 * half + 1), *range(1, half + 1)]):
-        own[code] += other[exchanged, ::-1]
-    own /= 2
+    found = np.empty((N_CLASSES, *side.shape[1:]), dtype=np.float32)
+    np.multiply(structures[:half], side[1], out=found[1 : half + 1])
+    np.multiply(structures[half:], side[2], out=found[half + 1 :])
+    found[0] = 1 - found[1:].sum(axis=0)
+    return found
 
 
 def _labels(probabilities: Volume) -> LabelMap:
-    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
+    """The most probable label where all labels together are more probable than background."""
+    labels = 1 + probabilities[1:].argmax(axis=0)
+    return np.where(probabilities[0] < 0.5, labels, 0).astype(np.uint8)
 
 
 def _agreement(maps: Sequence[LabelMap]) -> NDArray[np.float64]:

@@ -22,10 +22,14 @@ class LoopConfig(BaseModel):
     seed : int
     start : Path or None
         Weights to begin with, of the same network; of a refined one also those of the coarse network inside it.
-    optimizer : {"adam, then adamax", "adamax"}
+    optimizer : {"adam, then adamax", "adamax", "adam"}
         The first: Adam for two thirds of the steps (2000 of 3000 epochs in the paper), Adamax for the rest.
     learning_rate : float
         At first; it falls to a twentieth along a cosine.
+    falls_from : float
+        Share of the steps after which the learning rate begins to fall.
+    average : float
+        Of the moving average of the weights, which is what is validated and kept: with one case a step they wander.
     mixed_precision : bool
         bfloat16 where it is safe.
     validate_every, checkpoint_every : int
@@ -41,8 +45,10 @@ class LoopConfig(BaseModel):
     steps: Count
     seed: int = Field(default=1, ge=0)
     start: Path | None = None
-    optimizer: Literal["adam, then adamax", "adamax"] = "adam, then adamax"
+    optimizer: Literal["adam, then adamax", "adamax", "adam"] = "adam, then adamax"
     learning_rate: float = Field(default=1e-3, gt=0)
+    falls_from: float = Field(default=0.0, ge=0, lt=1)
+    average: float = Field(default=0.99, ge=0, lt=1)
     mixed_precision: bool = True
     validate_every: Count = 250
     checkpoint_every: Count = 50
@@ -85,6 +91,49 @@ class TrainingConfig(LoopConfig):
         """The coarse network inside a refined one does not learn."""
         if self.architecture in REFINED and self.start is None:
             raise ValueError(f"`start`: expected weights for {self.architecture} to refine, found none")
+        return self
+
+
+class CascadeConfig(LoopConfig):
+    """Settings of the training of a network that learns from simulated heads and from scans outlined by hand.
+
+    Attributes
+    ----------
+    network : "cascade"
+    library : Path
+        Finished library of 0.5 mm.
+    geometries : Path
+        Folder of the heads that were drawn from it; made where they are missing.
+    count : int
+        How many heads are drawn.
+    prepared : Path or None
+        Folder with what `prepare` wrote of each outlined scan, a folder a scan, named as the scan.
+    outlines : Path or None
+        BIDS derivatives with the manual labels of these scans.
+    learnt, checked : tuple of str
+        Scans to learn from, and to judge by; names such as ``sub-1002``.
+    architecture : {"unet-s2d"}
+    task : {"sides", "lobules"}
+    hold_out : tuple of str
+        People whose maps the network never sees, in cases nor in atlases.
+    """
+
+    network: Literal["cascade"]
+    library: Path
+    geometries: Path
+    count: Count = 400
+    prepared: Path | None = None
+    outlines: Path | None = None
+    learnt: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    architecture: Literal["unet-s2d"] = "unet-s2d"
+    task: Task
+    hold_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _outlines_of_the_scans(self) -> Self:
+        if (self.learnt or self.checked) and (self.prepared is None or self.outlines is None):
+            raise ValueError("`learnt`, `checked`: expected `prepared` and `outlines`, found none")
         return self
 
 
@@ -156,6 +205,7 @@ class RegistrationConfig(LibraryConfig):
 
 NETWORKS: dict[str | None, type[LoopConfig]] = {
     None: TrainingConfig,
+    "cascade": CascadeConfig,
     "icv": IcvConfig,
     "registration": RegistrationConfig,
     "superres": SuperresConfig,

@@ -26,8 +26,6 @@ from cerebatch.training.tasks.base import Forward, Lesson
 CHECKPOINT = "checkpoint.pt"
 _ADAM_SHARE = 2 / 3
 _LAST_RATE = 0.05
-_AVERAGE = 0.99
-"""Of the moving average of the weights, which is what is validated and kept: with one case a step they wander."""
 _SEED_OF_STEP = 1_000_003
 _RELEASE_EVERY = 10
 
@@ -76,7 +74,7 @@ class Training:
             fill(part_of(self.network, card), config.start, card)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGE),  # type: ignore[no-untyped-call]
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
         )
         self.step = 0
         self._optimizer = self._make_optimizer()
@@ -132,11 +130,15 @@ class Training:
         return torch.autocast(self._device.type, torch.bfloat16)
 
     def _rate(self) -> float:
-        falls = 0.5 * (1 + math.cos(math.pi * self.step / self._config.steps))
+        begins = self._config.falls_from * self._config.steps
+        way = max(0.0, self.step - begins) / (self._config.steps - begins)
+        falls = 0.5 * (1 + math.cos(math.pi * way))
         return self._config.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * falls)
 
     def _is_adam(self) -> bool:
-        return self._config.optimizer != "adamax" and self.step < round(_ADAM_SHARE * self._config.steps)
+        if self._config.optimizer == "adam, then adamax":
+            return self.step < round(_ADAM_SHARE * self._config.steps)
+        return self._config.optimizer == "adam"
 
     def _adamax_begins(self) -> bool:
         return isinstance(self._optimizer, torch.optim.Adam) and not self._is_adam()

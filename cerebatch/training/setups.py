@@ -18,6 +18,7 @@ from cerebatch.networks.card import BaseCard, Card, HelperCard, read_card
 from cerebatch.spatial.space import Volume
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import (
+    CascadeConfig,
     IcvConfig,
     LibraryConfig,
     LoopConfig,
@@ -26,8 +27,11 @@ from cerebatch.training.config import (
     T2SynthConfig,
     TrainingConfig,
 )
+from cerebatch.training.geometry import COARSE_MM, Geometries
+from cerebatch.training.outlined import OutlinedScan, read_outlined
 from cerebatch.training.samples import Samples
 from cerebatch.training.tasks.base import Lesson
+from cerebatch.training.tasks.cascade import CascadeLesson
 from cerebatch.training.tasks.icv import HeadShares, IcvLesson
 from cerebatch.training.tasks.registration import RegistrationLesson
 from cerebatch.training.tasks.segmentation import SegmentationLesson
@@ -106,6 +110,48 @@ def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
             training=training,
         ),
     )
+
+
+@course_of.register
+def _cascade(config: CascadeConfig, tell: Tell) -> Course:
+    library = _library(config.library, config.hold_out, ())
+    geometries = Geometries(library, config.geometries, config.count, config.hold_out)
+    learnt, checked = ([_outlined(config, name) for name in names] for names in (config.learnt, config.checked))
+    training = {
+        "library": library.digest,
+        "persons": sorted({library.persons[k] for k in geometries.cases}),
+        "heads": sorted({library.heads[k] for k in geometries.cases}),
+        "geometries": config.count,
+        "outlined scans": list(config.learnt),
+        "outlined scans to judge by": list(config.checked),
+        "loss": "cross-entropy on soft targets and Dice; minus the logarithm of the allowed classes' sum",
+        **_told(config, Card),
+    }
+    return Course(
+        CascadeLesson(geometries, learnt, checked, config.architecture, config.task),
+        lambda parameters: Card(
+            format=2,
+            architecture=config.architecture,
+            task=config.task,
+            channels=("T1w", "T2w", "atlas, one channel a class"),
+            resolution_mm=COARSE_MM,
+            parameters=parameters,
+            training=training,
+        ),
+    )
+
+
+def _outlined(config: CascadeConfig, name: str) -> OutlinedScan:
+    assert config.prepared is not None and config.outlines is not None
+    found = sorted(config.outlines.rglob(f"{name}_desc-manual_dseg.nii.gz"))
+    if len(found) != 1 or not (config.prepared / name / "prepared.json").exists():
+        raise DatasetError(
+            config.outlines,
+            expected=f"one manual label map of {name}, and its prepared scan in {config.prepared / name}",
+            found=f"{len(found)} label maps" if len(found) != 1 else "no prepared scan",
+            do="Correct `learnt` and `checked`.",
+        )
+    return read_outlined(config.prepared / name, found[0])
 
 
 @course_of.register

@@ -16,13 +16,13 @@ from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Target, find_targets
 from cerebatch.batch.case import CaseJob
 from cerebatch.batch.job import Job
-from cerebatch.bids import Case, output_name
-from cerebatch.cli import app
-from cerebatch.description import dataset_description
+from cerebatch.cli.main import app
 from cerebatch.errors import InputError
-from cerebatch.files import write_json
-from cerebatch.settings import RunSettings
-from cerebatch.space import TEMPLATE_SPACE
+from cerebatch.io.bids import Case, output_name
+from cerebatch.io.description import dataset_description
+from cerebatch.io.files import write_json
+from cerebatch.spatial.space import TEMPLATE_SPACE
+from cerebatch.stages.settings import RunSettings
 
 RELATIVE = Path("here")
 SCAN = Path("/bids/sub-1_T1w.nii.gz")

@@ -15,14 +15,14 @@ import pytest
 
 from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.case import CaseJob
-from cerebatch.batch.finished import finished_cases
+from cerebatch.batch.cluster.profile import Serial
 from cerebatch.batch.job import Job
-from cerebatch.batch.profile import Serial
-from cerebatch.batch.records import FileStamp, Record, read_record, write_model
+from cerebatch.batch.ledger.records import FileStamp, Record, read_record, write_model
+from cerebatch.batch.reporting.completed import finished_cases
+from cerebatch.batch.reporting.status import gather
 from cerebatch.batch.run import run_jobs
-from cerebatch.batch.status import gather
-from cerebatch.bids import Case
-from cerebatch.settings import RunSettings
+from cerebatch.io.bids import Case
+from cerebatch.stages.settings import RunSettings
 
 
 def by_cp(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cerebatch.errors import LabelMapError
 from cerebatch.evaluation.agreement import agreement, mean_name, score_against, score_regions
 from cerebatch.evaluation.protocols import LEFT_OUT, read_protocol
-from cerebatch.space import Grid, LabelMap
+from cerebatch.spatial.space import Grid, LabelMap
 
 CEREBNET = read_protocol("cerebnet")
 CODE = {region.name: region.number for region in CEREBNET.regions}

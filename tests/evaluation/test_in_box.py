@@ -12,8 +12,8 @@ from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.in_box import read_box_truth, score_in_box
 from cerebatch.evaluation.protocols import read_protocol
 from cerebatch.labels import LABELS
-from cerebatch.phantom.cerebellum import template_case
-from cerebatch.space import Affine, Grid, LabelMap, inverse, resample_labels
+from cerebatch.simulation.phantom.cerebellum import template_case
+from cerebatch.spatial.space import Affine, Grid, LabelMap, inverse, resample_labels
 
 LEFT_VI = 5
 

@@ -9,7 +9,7 @@ from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import as_shown, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import read_protocol
 from cerebatch.labels import LABELS
-from cerebatch.space import Grid, LabelMap, Volume
+from cerebatch.spatial.space import Grid, LabelMap, Volume
 
 MANUAL = read_protocol("manual-outline")
 CODE = {region.name: region.number for region in MANUAL.regions}

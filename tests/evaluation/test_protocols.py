@@ -13,7 +13,7 @@ import pytest
 from cerebatch.errors import LabelMapError, SettingsError
 from cerebatch.evaluation.protocols import LEFT_OUT, PROTOCOLS, in_box, read_protocol
 from cerebatch.labels import LABELS
-from cerebatch.space import cerebellum_box
+from cerebatch.spatial.space import cerebellum_box
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

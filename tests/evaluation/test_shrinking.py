@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cerebatch.evaluation.shrinking import Row, compare, neighbours, shrink, slope
-from cerebatch.space import LabelMap, Volume
+from cerebatch.spatial.space import LabelMap, Volume
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cerebatch.errors import DatasetError
-from cerebatch.io.bids import Case, find_cases
-from cerebatch.io.bids import Case, find_cases
 from cerebatch.errors import DatasetError, InputError
+from cerebatch.io.bids import Case, find_cases
 
 
 def dataset(root: Path, files: Iterable[str]) -> Path:

@@ -19,8 +19,6 @@ from cerebatch.batch.engines.ray_handle import ActorHandle, ActorLostError, Acto
 from cerebatch.batch.engines.ray_head import RayHead
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
-from cerebatch.batch.ledger.events import Event, Tell
-from cerebatch.batch.ledger.records import LOST
 from cerebatch.errors import SettingsError
 
 __all__ = ["Actors", "RayEngine", "RayJobs"]

@@ -12,10 +12,10 @@ from cerebatch.augment.job import AugmentJob
 from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Target
 from cerebatch.batch.case import CaseJob
+from cerebatch.batch.cluster.profile import Cluster, load_profile, profile_names, require_fit
 from cerebatch.batch.job import KNOWN_STAGES, Job
-from cerebatch.batch.profile import Cluster, load_profile, profile_names, require_fit
-from cerebatch.bids import Case
-from cerebatch.settings import RunSettings
+from cerebatch.io.bids import Case
+from cerebatch.stages.settings import RunSettings
 
 SCAN, LIBRARY, WEIGHTS = Path("/bids/sub-1_T1w.nii.gz"), Path("/library.zarr"), Path("/weights")
 CASE = Case("1", None, SCAN)
@@ -53,7 +53,9 @@ def jobs_at(resolution: float) -> dict[str, Job]:
 def test_every_shipped_profile_runs_every_method(
     profile: str, resolution: float, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cerebatch.batch.profile.available_gb", lambda: 16.0)  # of a laptop, for the profile `local`
+    monkeypatch.setattr(
+        "cerebatch.batch.cluster.profile.available_gb", lambda: 16.0
+    )  # of a laptop, for the profile `local`
     place = load_profile(profile)
     require_fit(place, place.adjusted(jobs_at(resolution)[kind].needs(), also=KNOWN_STAGES))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cerebatch.folia import white_core, with_folia
-from cerebatch.space import Grid, LabelMap
+from cerebatch.measures.folia import white_core, with_folia
+from cerebatch.spatial.space import Grid, LabelMap
 
 GRID = Grid((40, 40, 40), np.eye(4))
 LEFT_VI, LEFT_IX, LEFT_WHITE, RIGHT_VI, RIGHT_WHITE = 5, 11, 13, 18, 26

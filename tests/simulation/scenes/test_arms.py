@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cerebatch.evaluation.arms import ARMS, Arm, arm_scene, of_arm
-from cerebatch.evaluation.scanner import Protocol
-from cerebatch.evaluation.scene import FLUID, GREY, WHITE, HeadMap, Lobules, Scene, make_scene
-from cerebatch.evaluation.test_images import scan_scene
-from cerebatch.library.arbor import CORES
+from cerebatch.building.arbor import CORES
+from cerebatch.simulation.scenes.arms import ARMS, Arm, arm_scene, of_arm
+from cerebatch.simulation.scenes.known_scans import scan_scene
+from cerebatch.simulation.scenes.scanner import Protocol
+from cerebatch.simulation.scenes.scene import FLUID, GREY, WHITE, HeadMap, Lobules, Scene, make_scene
 
 pytestmark = pytest.mark.slow
 

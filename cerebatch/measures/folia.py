@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.labels import LABELS, STRUCTURES
-from cerebatch.space import Grid, LabelMap
+from cerebatch.spatial.space import Grid, LabelMap
 
 CORE_OPENING_MM = 3.0
 """Sheets of white matter up to twice this thick are folia."""

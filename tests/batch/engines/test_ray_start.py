@@ -12,7 +12,7 @@ from ray_running import Running, failure, prepare
 
 from cerebatch.batch.advance import Progress
 from cerebatch.batch.engines import on_ray
-from cerebatch.batch.records import LOST
+from cerebatch.batch.ledger.records import LOST
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="as for the engine itself")]
 

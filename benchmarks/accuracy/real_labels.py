@@ -1,6 +1,6 @@
 """Finished outputs of real scans against what is known of them: another tool's labels, manual outlines, rescans.
 
-    python benchmarks/real_labels.py DATA --labelled RUN --outlined RUN --adults RUN --out TABLE.tsv
+    python -m benchmarks.accuracy.real_labels DATA --labelled RUN --outlined RUN --adults RUN --out TABLE.tsv
 
 Each RUN is an output folder of `cerebatch run`: of the scans of DATA/scans-labelled (in BIDS), of DATA/scans-outlined
 and of DATA/scans. Seconds a scan; nothing is segmented here. Printed are, a line a scan and the means,
@@ -34,11 +34,11 @@ from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import SPILL_MM, as_shown, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, read_protocol
 from cerebatch.evaluation.published import as_published
-from cerebatch.files import read_voxels
-from cerebatch.folia import CORE_OPENING_MM, white_core, with_folia
-from cerebatch.labelmaps import read_dseg
+from cerebatch.io.files import read_voxels
+from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS, STRUCTURES
-from cerebatch.space import Affine, Grid, LabelMap, Volume, cerebellum_box, resample
+from cerebatch.measures.folia import CORE_OPENING_MM, white_core, with_folia
+from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, cerebellum_box, resample
 
 LABELLED = ("sub-bert", "sub-testy")
 VALIDATION = ("sub-1001", "sub-1004", "sub-1018", "sub-1019", "sub-1119", "sub-1125")

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.evaluation.pose import Pose
-from cerebatch.evaluation.scene import HeadMap, Lobules, Scene, make_scene, pose_in
-from cerebatch.library.arbor import CORES
+from cerebatch.building.arbor import CORES
+from cerebatch.simulation.scenes.pose import Pose
+from cerebatch.simulation.scenes.scene import HeadMap, Lobules, Scene, make_scene, pose_in
 
 Arm = Literal["labels", "blind", "none", "filled"]
 

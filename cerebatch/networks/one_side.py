@@ -1,0 +1,77 @@
+"""The second network sees one side at a time, turned as a left one: what it is given, and how its answer is read.
+
+Images are kept inside the closed and dilated mask of the side, so that fissures and the border are seen; what lies
+outside is as dark as the darkest voxel. (Zero would be the grey of cortex: images are z-scored.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from cerebatch.labels import STRUCTURES
+from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, lobules_of, sides_of
+from cerebatch.spatial.space import LabelMap, Volume
+
+_CLOSING, _MARGIN = 2, 2
+"""Voxels of 1 mm by which a mask is closed, and then dilated."""
+
+
+def one_hot(codes: LabelMap | None, classes: int, shape: tuple[int, ...]) -> Volume:
+    """An atlas as one channel a class, (K, X, Y, Z) float32; zeros throughout where there is none."""
+    channels = np.zeros((classes, *shape), dtype=np.float32)
+    if codes is not None:
+        np.put_along_axis(channels, codes[None].astype(np.intp), np.float32(1), axis=0)
+    return channels
+
+
+def whole_input(t1w: Volume, t2w: Volume, atlas: LabelMap | None) -> Volume:
+    """Input of the first network, (2 + 3, X, Y, Z) float32."""
+    own = None if atlas is None else sides_of(atlas)
+    return np.concatenate([np.stack([t1w, t2w]), one_hot(own, SIDES, t1w.shape)])
+
+
+def seen_mask(side: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Closed and dilated mask of a side.
+
+    Parameters
+    ----------
+    side : (X, Y, Z) bool
+        What the first network found of it, holes where the fissures are.
+    """
+    mask = torch.from_numpy(side.astype(np.float32))[None, None]
+    grown = _dilated(mask, _CLOSING)
+    closed = 1 - _dilated(1 - grown, _CLOSING)
+    return np.asarray(_dilated(closed, _MARGIN)[0, 0].numpy() > 0.5)
+
+
+def _dilated(mask: torch.Tensor, voxels: int) -> torch.Tensor:
+    return functional.max_pool3d(mask, 2 * voxels + 1, stride=1, padding=voxels)
+
+
+def side_input(
+    t1w: Volume, t2w: Volume, atlas: LabelMap | None, mask: NDArray[np.bool_]
+) -> tuple[Volume, tuple[slice, slice, slice]]:
+    """Input of the second network for one side, and the block of the box that it covers.
+
+    Parameters
+    ----------
+    t1w, t2w : (X, Y, Z) float32
+        Of `inputs.image_channel`, turned so that the side is the left one.
+    atlas : (X, Y, Z) uint8 or None
+        Cerebatch codes, turned likewise; those of the other side are background.
+    mask : (X, Y, Z) bool
+        Of `seen_mask`.
+
+    Returns
+    -------
+    seen : (2 + 14, x, y, z) float32
+    block : tuple of slice
+    """
+    block = crop_around(mask)
+    inside = mask[block]
+    images = [np.where(inside, image[block], image.min()) for image in (t1w, t2w)]
+    own = None if atlas is None else lobules_of(np.where(atlas[block] <= len(STRUCTURES), atlas[block], np.uint8(0)))
+    return np.concatenate([np.stack(images), one_hot(own, LOBULES, inside.shape)]), block
