@@ -155,7 +155,7 @@ class TestDependencies:
 
 
 class TestImporting:
-    @pytest.mark.parametrize("module", ["cerebatch", "cerebatch.cli.main.main", "lifespan"])
+    @pytest.mark.parametrize("module", ["cerebatch", "cerebatch.cli.main", "lifespan"])
     def test_it_loads_nothing_heavy(self, module: str, tmp_path: Path) -> None:
         script = f"import sys, {module}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
         assert printed(script, tmp_path) == ""
@@ -163,7 +163,7 @@ class TestImporting:
     def test_the_help_loads_nothing_heavy(self, tmp_path: Path) -> None:
         script = (
             "import contextlib, io, sys\n"
-            "from cerebatch.cli.main.main import main\n"
+            "from cerebatch.cli.main import main\n"
             "sys.argv = ['cerebatch', 'run', '--help']\n"
             "with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):\n"
             "    main()\n"

@@ -4,7 +4,7 @@
 
 DATA holds `lobules/subject-N_dseg.nii.gz` and `heads/head-NN_dseg.nii.gz`. With --erased the same scans without any
 border inside the cerebellum, for the baseline that sees none. With --arm the same scans with another arbor vitae, or
-with filled fissures (`cerebatch.evaluation.arms`; benchmarks/arms.py scores them). Prints the figures of each image.
+with filled fissures (`cerebatch.simulation.scenes.arms`). Prints the figures of each image.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import argparse
 import time
 from pathlib import Path
 
-from cerebatch.evaluation.arms import ARMS
-
 from cerebatch.io.files import require_empty
+from cerebatch.simulation.scenes.arms import ARMS
 from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
 from cerebatch.simulation.scenes.scanner import Protocol
 

@@ -26,7 +26,6 @@ from cerebatch.intensity.tissue import Contrast
 from cerebatch.io.bids import Case
 from cerebatch.io.files import read_voxels, write_image, write_json
 from cerebatch.io.labelmaps import read_dseg
-from cerebatch.labelling import stride
 from cerebatch.labelling.correct import corrected
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
@@ -34,6 +33,7 @@ from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.store import open_library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.measures.borders import visible_share
+from cerebatch.spatial import stride
 from cerebatch.spatial.space import Grid, LabelMap, Volume, cerebellum_box
 from cerebatch.stages.prepare import prepare
 

@@ -113,7 +113,7 @@ class Cascade(ABC):
 
 
 class WholeCascade(Cascade):
-    """The second network sees both sides at once, masked voxels as zero, the atlas as one channel (cards of format 1)."""
+    """The second network sees both sides at once, masked voxels as zero, the atlas as one channel (format 1)."""
 
     def _whole(self, channels: Channels) -> Volume:
         return sides_input(channels.t1w, channels.t2w, channels.atlas)

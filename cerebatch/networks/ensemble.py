@@ -147,7 +147,8 @@ def _side_shares(cascade: Cascade, channels: Channels, precision: Precision, mir
     own = cascade.side_shares(channels, precision)
     if mirror:
         other = cascade.side_shares(mirrored_channels(channels), precision)
-        own = (own + other[[0, 2, 1], ::-1]) / 2
+        own += other[[0, 2, 1], ::-1]
+        own /= 2
     return own
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from cerebatch.building.arbor import CORES
-from cerebatch.labelling.stride import decompose
 from cerebatch.labels import mirrored
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap
+from cerebatch.spatial.stride import decompose
 from cerebatch.training.geometry import DEPTH_MM, LABELLED, Geometry
 from cerebatch.training.transforms.contrast import Kind, random_intensities
 from cerebatch.training.transforms.draw import choice
@@ -156,12 +156,12 @@ def _vote(votes: LabelMap) -> LabelMap | None:
         return None
     chosen = int(torch.randint(len(votes), (1,)))
     if len(votes) < 3:
-        return votes[chosen]
+        return np.asarray(votes[chosen])
     agreed = votes[chosen].copy()
     for one in range(len(votes)):
         same = sum((votes[one] == votes[other]).astype(np.uint8) for other in range(len(votes)))
         agreed = np.where(2 * same > len(votes), votes[one], agreed)
-    return agreed
+    return np.asarray(agreed)
 
 
 def _pooled(fine: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Geometry:
     @property
     def arbor(self) -> NDArray[np.bool_]:
         """White matter that the library grew inside the lobules, away from their neighbours."""
-        return (self.codes >= LABELLED) & (self.codes % 2 == 1)
+        return np.asarray((self.codes >= LABELLED) & (self.codes % 2 == 1))
 
 
 class Geometries:
@@ -157,11 +157,8 @@ class Geometries:
             if label in CORES or not own.any():
                 continue
             near = ndimage.gaussian_filter(own, _SIZED_SMOOTHING_MM)
-            centre = torch.tensor(
-                [2 * (float(c) + 0.5) / n - 1 for c, n in zip(ndimage.center_of_mass(own), box.shape, strict=True)][
-                    ::-1
-                ]
-            )
+            middle = zip(ndimage.center_of_mass(own), box.shape, strict=True)
+            centre = torch.tensor([2 * (float(c) + 0.5) / n - 1 for c, n in middle][::-1])
             weight = deformed(torch.from_numpy(near / near.max())[None], grid)[0]
             # In millimetres, for the units of the three axes differ.
             away_mm = (grid[0] - centre) * size_mm / 2

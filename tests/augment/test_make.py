@@ -54,7 +54,7 @@ def make_set(library: Library, targets: Path, path: Path, seed: int = 1) -> Augm
 
 def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, away from the source tree."""
-    command = [sys.executable, "-c", "from cerebatch.cli.main.main import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from cerebatch.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=300, env=os.environ)
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     small_library: Library, targets: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "killed.zarr"
-    program = "from cerebatch.cli.main.main import main; main()"
+    program = "from cerebatch.cli.main import main; main()"
     arguments = ["augment", small_library.path, targets, path, "--profile", "serial"]
     run = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], cwd="/", stdout=subprocess.DEVNULL)
     made = tmp_path / "killed.zarr.relay" / "cases" / "made"

@@ -32,7 +32,7 @@ HELPERS = ("icv", "registration", "t2synth")
 
 def cerebatch(*arguments: object, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would."""
-    command = [sys.executable, "-P", "-c", "from cerebatch.cli.main.main import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", "from cerebatch.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=os.environ)
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cerebatch.cli.main.main import app
 from scipy import ndimage
 from torch import Tensor
 from typer.testing import CliRunner
 
 from cerebatch.atlas.subject_atlas import compared_region, register_cases
+from cerebatch.cli.main import app
 from cerebatch.errors import SettingsError
 from cerebatch.library.store import Library
 from cerebatch.networks.auxiliary.registration import RegistrationNetwork, by_network, displacement_mm, enlarged, warped

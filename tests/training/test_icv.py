@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cerebatch.cli.main.main import app
 from scipy import ndimage
 from typer.testing import CliRunner
 
+from cerebatch.cli.main import app
 from cerebatch.library.tissues import TISSUES
 from cerebatch.networks.auxiliary.intracranial import head_grid, measured_icv_cm3, network, on_head_grid
 from cerebatch.networks.card import HelperCard, read_card

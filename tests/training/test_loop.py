@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cerebatch.cli.main.main import app
 from typer.testing import CliRunner
 
+from cerebatch.cli.main import app
 from cerebatch.errors import LibraryError, SettingsError, WeightsError
 from cerebatch.library.store import Library
 from cerebatch.networks.architectures.build import build

@@ -1,7 +1,7 @@
 """A U-net that works on voxels of twice the edge: each channel it is given holds every second voxel.
 
-Most of a U-net's work is done at its finest level, and on CPUs most of the time of a training. Here the finest level has
-an eighth of the voxels; the eight labels of each of its voxels are eight groups of output channels.
+Most of a U-net's work is done at its finest level, and so is most of a training on CPUs. Here the finest level has an
+eighth of the voxels; the eight labels of each of its voxels are eight groups of output channels.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from cerebatch.evaluation.arms import Arm, arm_scene
 from cerebatch.io.bids import Case, output_name
 from cerebatch.io.files import write_image, write_json, write_label_table
+from cerebatch.simulation.scenes.arms import Arm, arm_scene
 from cerebatch.simulation.scenes.scanner import Protocol, drawn_texture, scan
 from cerebatch.simulation.scenes.scene import AIR, HeadMap, Lobules, Scene, make_scene, read_head_map, read_lobules
 from cerebatch.simulation.scenes.sequences import Sequence, drawn_materials, drawn_t1w, drawn_t2w, signals

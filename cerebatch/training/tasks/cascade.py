@@ -98,7 +98,7 @@ class CascadeLesson:
         if atlas is None or fate < _ATLAS_ABSENT:
             return None
         if fate < _ATLAS_ABSENT + _ATLAS_MOVED:
-            grid = random_grid(self._region.shape, COARSE_MM, _JITTER)  # type: ignore[arg-type]
+            grid = random_grid(self._region.shape, COARSE_MM, _JITTER)
             moved: LabelMap = deformed_labels(torch.from_numpy(atlas)[None], grid)[0].numpy()
             return moved
         return atlas
@@ -165,7 +165,7 @@ class CascadeLesson:
         truth = np.asarray(scene.truth[0])
         if self._task == "sides":
             found = forward(_tensor(whole_input(t1w, t2w, scene.atlas)))[0].argmax(0).cpu().numpy()
-            return _dice(found > 0, truth > 0)[None]
+            return np.array([_dice(found > 0, truth > 0)])
         left = np.where(truth <= len(STRUCTURES), truth, np.uint8(0))
         seen, block = side_input(t1w, t2w, scene.atlas, seen_mask(left > 0))
         found = forward(_tensor(seen))[0].argmax(0).cpu().numpy()
@@ -197,6 +197,6 @@ def _tensor(image: Volume) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image))[None]
 
 
-def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> np.float64:
+def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     total = found.sum() + truth.sum()
-    return np.float64(2 * (found & truth).sum() / total if total else np.nan)
+    return 2 * float((found & truth).sum()) / float(total) if total else np.nan

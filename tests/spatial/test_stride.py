@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from cerebatch.labelling import stride
-from cerebatch.spatial import space
+from cerebatch.spatial import space, stride
 
 half_sides = st.tuples(*[st.integers(1, 5)] * 3)
 dtypes = st.one_of(
