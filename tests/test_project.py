@@ -100,10 +100,10 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def printed(script: str, cwd: Path, **environment: str) -> str:
-    """What a fresh interpreter prints that does not see the tree."""
+def printed(script: str, cwd: Path, *options: str, **environment: str) -> str:
+    """What a fresh interpreter prints in a folder, with options of its own."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script],
+        [sys.executable, "-P", *options, "-c", script],
         cwd=cwd,
         env=os.environ | environment,
         capture_output=True,
@@ -212,7 +212,10 @@ class TestAnInstallationAwayFromTheTree:
             "files = [cerebatch.__file__, lifespan.__file__, _kernels.__file__]\n"
             "print(json.dumps([files, load_profile('local').kind, load_profile('serial').kind, len(LABELS)]))\n"
         )
-        files, *found = json.loads(printed(script, tmp_path, PYTHONPATH=str(installed)))
+        # Without `site`, or the hooks of an editable installation would lead back to the tree.
+        packages = [path for path in sys.path if path.endswith("-packages")]
+        paths = os.pathsep.join([str(installed), *packages])
+        files, *found = json.loads(printed(script, tmp_path, "-S", PYTHONPATH=paths))
         assert found == ["local", "serial", 26]
         assert all(Path(file).is_relative_to(installed) for file in files)
 
