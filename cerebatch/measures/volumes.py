@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cerebatch.labels import LABELS, LOBES, STRUCTURES
+from cerebatch.labels import LABELS, LOBES, STRUCTURES, codes_of
 from cerebatch.spatial.space import LabelMap
 
 SIDES = ("left", "right", "both")
@@ -121,7 +121,7 @@ def table(
 
 def _groups() -> Iterator[tuple[str, list[int]]]:
     for structure in STRUCTURES:
-        yield structure, [label.index for label in LABELS if label.structure == structure]
+        yield structure, list(codes_of(structure))
     for lobe in LOBES:
         yield lobe, [label.index for label in LABELS if label.lobe == lobe]
     yield WHOLE, [label.index for label in LABELS]

@@ -18,9 +18,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from cerebatch.building.arbor import CORES
 from cerebatch.errors import LibraryError
-from cerebatch.labels import LABELS
+from cerebatch.labels import LABELS, WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap, cerebellum_box
@@ -154,7 +153,7 @@ class Geometries:
             label = 1 + int(torch.randint(len(LABELS), (1,)))
             volume = 1 + _SIZE * (2 * float(torch.rand(1)) - 1)
             own = (lobules == label).astype(np.float32)
-            if label in CORES or not own.any():
+            if label in WHITE_MATTER or not own.any():
                 continue
             near = ndimage.gaussian_filter(own, _SIZED_SMOOTHING_MM)
             middle = zip(ndimage.center_of_mass(own), box.shape, strict=True)
@@ -168,7 +167,7 @@ class Geometries:
     def _read_case(self, index: int) -> Geometry:
         """A case as it lies in the library."""
         lobules, dseg = self.library.lobules(index), self.library.dseg(index)
-        arbor = np.isin(dseg, CORES) & ~np.isin(lobules, CORES)
+        arbor = np.isin(dseg, WHITE_MATTER) & ~np.isin(lobules, WHITE_MATTER)
         labelled = lobules > 0
         tissue = self.library.tissue(index).argmax(axis=0).astype(np.uint8)
         codes = np.where(labelled, LABELLED + 2 * lobules + arbor, tissue).astype(np.uint8)
