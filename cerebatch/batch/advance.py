@@ -22,12 +22,11 @@ from cerebatch.batch.ledger.records import (
     publish,
     read_model,
     read_record,
-    sweep,
-    temporary_folder,
     utc_now,
     write_model,
 )
 from cerebatch.errors import CerebatchError
+from cerebatch.io.atomic import sweep, temporary_folder
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from cerebatch.building.fit import Fit, LobuleMap, fit, read_lobule_map
 from cerebatch.building.head import Head, read_head
 from cerebatch.building.own_scan import OwnScan, find_own_scans, make_own_case
 from cerebatch.errors import CerebatchError, InputError, LibraryError
+from cerebatch.io.atomic import written_whole
 from cerebatch.labels import WHITE_MATTER
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
@@ -191,9 +192,8 @@ def _fit(kept: Path, lobules: LobuleMap, head: Head) -> Fit:
         found: Fit = pickle.loads(kept.read_bytes())
         return found
     made = fit(lobules, head)
-    unfinished = kept.with_suffix(".tmp")
-    unfinished.write_bytes(pickle.dumps(made))
-    unfinished.replace(kept)
+    with written_whole(kept) as unfinished:
+        unfinished.write_bytes(pickle.dumps(made))
     return made
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
-from cerebatch.io.files import write_json, write_whole
+from cerebatch.io.atomic import write_text
+from cerebatch.io.files import write_json
 from cerebatch.quality.metric import BOTH, DESCRIPTIONS, WHOLE
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report.result import Person, Result, Row, read_result
@@ -175,7 +176,7 @@ def write_table(path: Path, rows: Table, dictionary: Mapping[str, Any]) -> None:
     """
     columns = list(rows[0]) if rows else list(dictionary)
     lines = ["\t".join(columns), *("\t".join(_cell(row[column]) for column in columns) for row in rows)]
-    write_whole(path, "\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
     write_json(path.with_suffix(".json"), dictionary)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cerebatch.errors import LibraryError
+from cerebatch.io.atomic import written_whole
 from cerebatch.labels import LABELS, WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
@@ -123,11 +124,8 @@ class Geometries:
             return Geometry(file["codes"], file["depth"], file["votes"])
 
     def _write(self, path: Path, geometry: Geometry) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{number_of_process()}.tmp")
-        with unfinished.open("wb") as stream:
+        with written_whole(path) as unfinished, unfinished.open("wb") as stream:
             np.savez_compressed(stream, codes=geometry.codes, depth=geometry.depth, votes=geometry.votes)
-        unfinished.replace(path)
 
     def _draw(self, number: int) -> Geometry:
         generator = torch.random.get_rng_state()
@@ -186,13 +184,6 @@ class Geometries:
         return np.stack([library.dseg(k)[::2, ::2, ::2] for k in others]) if others else np.zeros(
             (0, *cerebellum_box(COARSE_MM).shape), dtype=np.uint8
         )  # fmt: skip
-
-
-def number_of_process() -> int:
-    """For names that no other process writes to."""
-    import os
-
-    return os.getpid()
 
 
 def _depth(labelled: NDArray[np.bool_]) -> NDArray[np.uint8]:

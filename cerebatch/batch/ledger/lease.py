@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from cerebatch.batch.ledger.records import read_model, temporary_name, utc_now
+from cerebatch.batch.ledger.records import read_model, utc_now
+from cerebatch.io.atomic import temporary_name
 
 
 class Lease(BaseModel):
