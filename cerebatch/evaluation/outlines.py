@@ -181,13 +181,11 @@ def as_shown(other: LabelMap, t1w: Volume, protocol: Protocol) -> LabelMap:
         With regions of both sides.
     """
     table = np.zeros(256, dtype=np.uint8)
-    side_white = np.zeros(256, dtype=np.uint8)
     for region in protocol.regions:
         table[region.number] = region.ours[0]
-        side_white[region.number] = white_matter_of(np.uint8(region.ours[0]))
     grey, white = TARGETS["T1w"].gm, TARGETS["T1w"].wm
     shown = table[other]
-    shown = np.where((other > 0) & (t1w > (grey + white) / 2), side_white[other], shown)
+    shown = np.where((other > 0) & (t1w > (grey + white) / 2), white_matter_of(shown), shown)
     return np.where(t1w < DARK_BELOW, np.uint8(0), shown)
 
 
