@@ -51,7 +51,7 @@ class Truth:
 
     def mean(self, age: np.ndarray) -> np.ndarray:
         """The curve at ages, cm3."""
-        volume = sum(b * age**k for k, b in enumerate(self.b))
+        volume = np.sum([b * age**k for k, b in enumerate(self.b)], axis=0)
         return volume + (self.g * (1.0 - np.exp(-age / self.tau)) if self.form.growth else 0.0)
 
 

@@ -71,7 +71,11 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     generator = np.random.default_rng(1)
     t1w, t2w = (generator.standard_normal(shape, dtype=np.float32) for _ in range(2))
     grids = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
-    mask = sum((grid / radius) ** 2 for grid, radius in zip(grids, (0.83, 0.8, 0.8), strict=True)) < 1
+    radii = (0.83, 0.8, 0.8)
+    mask = (
+        np.sum([(grid / radius) ** 2 for grid, radius in zip(np.broadcast_arrays(*grids), radii, strict=True)], axis=0)
+        < 1
+    )
     block = crop_around(mask)
     ensemble = load(options.weights, "cpu")
     device = torch.device("cpu")
@@ -79,8 +83,8 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     order = memory_order(options.precision)
     whole, part = (torch.randn(1, 3, *sides).to(memory_format=order) for sides in (shape, crop))
     for cascade in ensemble.cascades:
-        cascade.sides.to(memory_format=order)
-        cascade.lobules.to(memory_format=order)
+        cascade.sides.to(memory_format=order)  # type: ignore[call-overload]
+        cascade.lobules.to(memory_format=order)  # type: ignore[call-overload]
 
     def bare() -> None:
         with torch.inference_mode(), precise(options.precision, device):
@@ -90,7 +94,8 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
 
     def cascades() -> None:
         for cascade in ensemble.cascades:
-            cascade.probabilities(Channels(t1w, t2w, None), options.precision)
+            channels = Channels(t1w, t2w, None)
+            cascade.structure_shares(channels, cascade.side_shares(channels, options.precision), options.precision)
 
     def one_pass() -> None:
         with torch.inference_mode(), precise(options.precision, device):

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
+from cerebatch.cli.outcomes import print_unfinished
 from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
 from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
 
@@ -79,7 +80,7 @@ def run(
     synthesise_t2w: Annotated[
         bool, typer.Option("--synthesise-t2w", help="Where no T2w was scanned, let a network make one up.")
     ] = False,
-    helpers: Annotated[
+    auxiliary_weights: Annotated[
         Path | None, typer.Option(help="Folder with weights of these networks. [default: those of cerebatch]")
     ] = None,
     probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
@@ -152,10 +153,10 @@ def run(
         weights=weights,
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
-        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
-        icv=helper_weights_if("icv", icv is Cavity.network, helpers),
-        superres=helper_weights_if("superres", super_resolution, helpers, float(resolution.value)),
-        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, helpers, float(resolution.value)),
+        registration=helper_weights_if("registration", registration is Registrar.network, auxiliary_weights),
+        icv=helper_weights_if("icv", icv is Cavity.network, auxiliary_weights),
+        superres=helper_weights_if("superres", super_resolution, auxiliary_weights, float(resolution.value)),
+        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, auxiliary_weights, float(resolution.value)),
         precision="float32" if precision is Precision.single else "bfloat16",
         probseg=probseg,
         seed=seed,
@@ -184,7 +185,7 @@ def run(
                 warm_up=partial(load_networks, weights) if weights else None,
             ):
                 outcomes.append(outcome)
-    _tell_end(outcomes, cohort, out, console)
+    _print_end(outcomes, cohort, out, console)
     done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
     whole = not (pages and done) or write_case_pages(
         out,
@@ -298,19 +299,11 @@ def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
         say(console, f"{problem.name}: left out: {problem.reason}")
 
 
-def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
+def _print_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
     counts = Counter(outcome.status for outcome in outcomes)
     say(
         console,
         f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
         f"{len(cohort.problems)} left out. Results: {out}",
     )
-    if counts["handed back"]:
-        say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
-    for outcome in sorted(outcomes, key=lambda o: o.case):
-        if outcome.holder is not None:
-            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
-        if outcome.failure is not None:
-            say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
-    for problem in cohort.problems:
-        say(console, f"left out: {problem.name}: {problem.reason}")
+    print_unfinished(outcomes, cohort.problems, console)

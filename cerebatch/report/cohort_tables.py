@@ -45,7 +45,7 @@ FLAGS: dict[str, Any] = {
     "value": {"Description": "In the unit of the metric"},
     "comparison": {"Description": "A value on this side of the threshold is flagged"},
     "threshold": {"Description": "In the unit of the metric"},
-    "words": {"Description": "For a reader"},
+    "message": {"Description": "For a reader"},
 }
 
 FAILURES: dict[str, Any] = {
@@ -160,7 +160,7 @@ def flag_rows(results: Sequence[Result]) -> Table:
     ]
 
 
-_FLAG_KEYS = ("Flag", "Severity", "Metric", "Structure", "Side", "Value", "Comparison", "Threshold", "Words")
+_FLAG_KEYS = ("Flag", "Severity", "Metric", "Structure", "Side", "Value", "Comparison", "Threshold", "Message")
 
 
 def write_table(path: Path, rows: Table, dictionary: Mapping[str, Any]) -> None:

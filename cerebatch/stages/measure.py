@@ -32,7 +32,7 @@ from cerebatch.spatial.space import (
 from cerebatch.stages.prepare import Prepared
 from cerebatch.timing import Step, StepLog
 
-VERSION = 5
+VERSION = 6
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""

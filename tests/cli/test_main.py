@@ -180,7 +180,7 @@ def test_quality_is_rated_and_its_flags_have_reasons(finished: tuple[Path, str])
     for flag in told["Flags"]:
         value = float(values[flag["Metric"], flag["Structure"], flag["Side"]])
         assert value < flag["Threshold"] if flag["Comparison"] == "<" else value > flag["Threshold"]
-        assert flag["Words"]
+        assert flag["Message"]
 
 
 def test_a_run_writes_pages_and_the_group_is_merged_with_links_to_them(

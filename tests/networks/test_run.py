@@ -133,8 +133,8 @@ def test_networks_beside_the_ensemble_are_named_in_what_they_made(
     library = write_library(tmp_path / "LIB.zarr", [make_case("a", 1), make_case("b", 2)])
     out = tmp_path / "out"
     result = cerebatch(
-        *command(phantoms, out, weights), "--library", library, "--helpers", helpers, "--registration", "network",
-        "--icv", "network", "--synthesise-t2w", "--no-pdf",
+        *command(phantoms, out, weights), "--library", library, "--auxiliary-weights", helpers,
+        "--registration", "network", "--icv", "network", "--synthesise-t2w", "--no-pdf",
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     sidecar = json.loads((out / "sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.json").read_text())
@@ -186,7 +186,7 @@ def test_super_resolution_refines_what_is_coarser_than_the_grid_and_nothing_else
 def test_helpers_that_cannot_help_are_refused_before_anything_runs(
     phantoms: Path, weights: Path, helpers: Path, tmp_path: Path, options: list[str], words: str
 ) -> None:
-    given = ["--helpers", tmp_path / "none" if "--icv" in options else helpers]
+    given = ["--auxiliary-weights", tmp_path / "none" if "--icv" in options else helpers]
     library = ["--library", tmp_path] if "atlas" in options else ["--weights", weights]
     result = cerebatch("run", phantoms, tmp_path / "out", "participant", *options, *given, *library)
     assert result.returncode == 2
