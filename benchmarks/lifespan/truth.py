@@ -193,10 +193,10 @@ def bounds(truths: tuple[Truth, ...], people: int, rng: np.random.Generator) -> 
         found = pd.DataFrame(rows, columns=["truth", "model", "fitted form", *names])
         print(f"\nNew people inside the 95% bounds; {words}; {people} people fitted, {NEW_PEOPLE} new ones a bin")
         print(found.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-        for model, part in found.groupby("model", sort=False):
+        for kind, part in found.groupby("model", sort=False):
             off = np.abs(part[names].to_numpy() - 0.95)
             print(
-                f"{model}: {int((off <= 0.01).sum())} of {off.size} bins within 95% +- 1%; "
+                f"{kind}: {int((off <= 0.01).sum())} of {off.size} bins within 95% +- 1%; "
                 f"farthest {100 * off.max():.1f}"
             )
 

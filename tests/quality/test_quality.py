@@ -122,8 +122,8 @@ def test_bias_is_measured_as_the_range_of_white_matter(sound: Material) -> None:
 def test_low_confidence_of_one_structure_is_a_warning_that_names_it(sound: Material) -> None:
     values: list[float | None] = [0.9] * len(LABELS)
     values[5] = 0.4
-    flags = [f for f in raised(all_metrics(replace(sound, confidence={"probability": values}))) if "sure" in f.words]
-    assert [flag.words for flag in flags] == ["The networks are not sure of left Crus I: mean probability 0.4."]
+    flags = [f for f in raised(all_metrics(replace(sound, confidence={"probability": values}))) if "sure" in f.message]
+    assert [flag.message for flag in flags] == ["The networks are not sure of left Crus I: mean probability 0.4."]
 
 
 def test_votes_are_the_mean_share_inside_each_structure(sound: Material) -> None:
