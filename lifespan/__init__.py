@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lifespan.comparing import compare
     from lifespan.errors import FitError, LifespanError, MismatchError, ModelFileError, TableError
     from lifespan.fitting import fit
+    from lifespan.flagging import flag_table
     from lifespan.models.model import LifespanModel
     from lifespan.models.model_file import load_model, save
     from lifespan.plots.draw import plot
@@ -34,6 +35,7 @@ __all__ = [
     "coefficient_table",
     "compare",
     "fit",
+    "flag_table",
     "load_model",
     "plot",
     "read_table",
@@ -47,6 +49,7 @@ _HOMES = {
     "comparing": ("compare",),
     "errors": ("FitError", "LifespanError", "MismatchError", "ModelFileError", "TableError"),
     "fitting": ("fit",),
+    "flagging": ("flag_table",),
     "models.model": ("LifespanModel",),
     "models.model_file": ("load_model", "save"),
     "plots.draw": ("plot",),

@@ -11,11 +11,12 @@ import pandas as pd
 
 from lifespan.errors import FitError, MismatchError
 from lifespan.fitting import refuse_visits
+from lifespan.grouping import groups_of
 from lifespan.measures import ABSOLUTE, UNITS, measured
 from lifespan.models.counts import FEW
 from lifespan.models.curve import Curve
 from lifespan.models.model import Key, LifespanModel
-from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
+from lifespan.people import NOT_STATED, SEX_OF_GROUP, People
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table

@@ -51,7 +51,7 @@ def fit(
     table: Table,
     out: Annotated[Path, typer.Argument(help="Folder for model.json and its tables.")],
     model: Annotated[
-        str, typer.Option(help="paper, or words joined by +: spline, spread, sites, visits, shape.")
+        str, typer.Option(help="paper, or words joined by +: spline, spread, sites, visits, shape, robust, log.")
     ] = "paper",
     icv: Annotated[str, typer.Option(help="Head size taken out by ratio or by power (law), or none.")] = "ratio",
     one_visit: Annotated[bool, typer.Option("--one-visit", help="Of several visits take the earliest.")] = False,
@@ -64,9 +64,12 @@ def fit(
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
 ) -> None:
-    """Fit a curve to each structure: all people, women, men; volumes, and with the size of the head taken out."""
+    """Fit a curve to each structure: all people, women, men; volumes, and with the size of the head taken out.
+
+    Values far from those of people of the same age are told and kept (flags.tsv).
+    """
     with _as_ours():
-        from lifespan import coefficient_table, read_table, save
+        from lifespan import coefficient_table, flag_table, read_table, save
         from lifespan import fit as fit_model
         from lifespan.fitting import earliest_visits
 
@@ -80,6 +83,7 @@ def fit(
             save(fitted, out / "model.json")
             _write(fitted.curve_table(), out / "curves.tsv")
             _write(fitted.decision_table(), out / "decisions.tsv")
+            _write(flag_table(fitted, people), out / "flags.tsv")
             _write(coefficient_table(fitted, people), out / "coefficients.tsv")
     _warn(fitted.warnings)
     counts = ", ".join(f"{fitted.counts.people[group]} {group}" for group in fitted.groups)

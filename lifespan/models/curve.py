@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
+from lifespan.grouping import Groups
 from lifespan.models.decisions import Decision
 from lifespan.models.mean import MeanCurve
 from lifespan.models.prediction import Prediction
 from lifespan.models.shape import Shape
 from lifespan.models.sites import SiteEffects
 from lifespan.models.spread import Spread
-from lifespan.models.whitening import Groups, Whitening
+from lifespan.models.whitening import Whitening
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ FREEDOMS = (2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 100
 
 START = 4.0
 
+FAR = 5.0
+"""So many robust standard deviations from the curve a value is far."""
+
 
 def inflation(standardised: Floats, freedom: float) -> Floats:
     """(n,) by how much each row's spread is raised: the root of (freedom + r^2) / (freedom + 1).

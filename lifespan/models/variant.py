@@ -22,16 +22,13 @@ from lifespan.models.site_scales import log_variance_sampling, site_scales
 from lifespan.models.sites import SiteEffects
 from lifespan.models.spline import Knots, fit_spline, knot_candidates
 from lifespan.models.spread import CONSTANT_SPREAD, SPREAD_FORMS, Spread
-from lifespan.models.tails import START, inflation, likeliest_freedom, robust_sd
+from lifespan.models.tails import FAR, START, inflation, likeliest_freedom, robust_sd
 from lifespan.models.whitening import Whitening
 
 _TURNS = 10
 _SETTLED = 1e-3
 _MOST_LEVERAGE = 0.9
 
-
-FAR = 5.0
-"""So many robust standard deviations from the curve a value is far."""
 
 Form = str | tuple[Knots, bool]
 """Name of a candidate, or the knots of a spline and whether it is one of log age."""
