@@ -18,7 +18,7 @@ from lifespan.models.components import Rows
 from lifespan.models.counts import Counts
 from lifespan.models.curve import Curve
 from lifespan.models.decisions import MUCH_BETTER, refused_though_better
-from lifespan.models.model import Key, LifespanModel
+from lifespan.models.model import Key, LifespanModel, name_digest
 from lifespan.models.paper_fit import fit_paper
 from lifespan.models.variant import fit_variant
 from lifespan.people import GROUPS, NOT_STATED, People, fitted_rows
@@ -114,6 +114,7 @@ def fit(
         reference,
         people.totals,
         (*warnings, *counts.warnings()),
+        frozenset(map(name_digest, people.texts("participant_id"))),
     )
 
 

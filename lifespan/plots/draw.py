@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lifespan.deriving import derived_table, peak_table, sex_table
 from lifespan.models.model import LifespanModel
 from lifespan.people import People
+from lifespan.plots.derived_pages import draw_derived
 from lifespan.plots.html import html_page
 from lifespan.plots.page import draw_page
 from lifespan.plots.panels import panels
@@ -25,6 +27,9 @@ def plot(
     reading: Reading | None = None,
 ) -> list[Path]:
     """Draw curves, bounds and people: a PNG and an SVG for each measure, and one interactive HTML file.
+
+    Beside them centile fans, rates of change, the age of the peak, and men less women, with 95% intervals, as pictures and
+    as derived.tsv, peaks.tsv and sexes.tsv.
 
     Parameters
     ----------
@@ -60,6 +65,11 @@ def plot(
         files = [folder / f"lifespan_{measure}{suffix}" for suffix in (".png", ".svg")]
         draw_page(model, found, measure, files)
         paths += files
+        paths += draw_derived(model, measure, [panel.structure for panel in found], folder)
     page = folder / "lifespan.html"
     page.write_text(html_page(model, shown), encoding="utf-8")
+    for name, derived in (("derived", derived_table(model)), ("peaks", peak_table(model)), ("sexes", sex_table(model))):
+        if len(derived):
+            paths.append(folder / f"{name}.tsv")
+            derived.to_csv(paths[-1], sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     return [*paths, page]
