@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from lifespan.errors import FitError, LifespanError, MismatchError, ModelFileError, TableError
     from lifespan.fitting import fit
     from lifespan.flagging import flag_table
+    from lifespan.group_tests import compare_groups
+    from lifespan.harmonising import harmonise
     from lifespan.models.model import LifespanModel
     from lifespan.models.model_file import load_model, save
     from lifespan.plots.check_page import plot_check
     from lifespan.plots.draw import plot
+    from lifespan.plots.effects_page import plot_effects
     from lifespan.scoring import score, transfer
     from lifespan.tables.read import Reading, read_table
 
@@ -41,13 +44,16 @@ __all__ = [
     "check",
     "coefficient_table",
     "compare",
+    "compare_groups",
     "derived_table",
     "fit",
     "flag_table",
+    "harmonise",
     "load_model",
     "peak_table",
     "plot",
     "plot_check",
+    "plot_effects",
     "read_table",
     "save",
     "score",
@@ -64,10 +70,13 @@ _HOMES = {
     "errors": ("FitError", "LifespanError", "MismatchError", "ModelFileError", "TableError"),
     "fitting": ("fit",),
     "flagging": ("flag_table",),
+    "group_tests": ("compare_groups",),
+    "harmonising": ("harmonise",),
     "models.model": ("LifespanModel",),
     "models.model_file": ("load_model", "save"),
     "plots.check_page": ("plot_check",),
     "plots.draw": ("plot",),
+    "plots.effects_page": ("plot_effects",),
     "scoring": ("score", "transfer"),
     "tables.read": ("Reading", "read_table"),
 }

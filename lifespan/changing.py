@@ -33,9 +33,9 @@ def change(
 ) -> pd.DataFrame:
     """Each later visit of a person, given their first one.
 
-    With the normal scores z1 and z2 of two visits and their correlation r, (z2 - r z1) / sqrt(1 - r^2) is a normal score
-    for what is new in the second. r comes from the model's own repeats, and falls with the years between visits where
-    they show it. A site that the model does not know has the same shift at both visits, and r is larger for it.
+    With the normal scores z1 and z2 of two visits and their correlation r, (z2 - r z1) / sqrt(1 - r^2) is a normal
+    score for what is new in the second. r comes from the model's own repeats, and falls with the years between
+    visits where they show it. A site that the model does not know has the same shift at both visits, and r is larger for it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def change(
             people.source,
             expected="a model with visits",
             found=f"one of {model.choice}",
-            do="Fit people of whom some have several visits, with visits in --model: how alike they are is learnt there.",
+            do="Fit people of whom some have several visits, with visits in --model: it learns how alike they are.",
         )
     first, later = _visit_pairs(people)
     if not len(first):

@@ -1,4 +1,4 @@
-"""What follows from fitted curves, with 95% intervals: mean, centiles, rate of change, age of the peak, women and men."""
+"""What follows from fitted curves, with 95% intervals: mean, centiles, rate of change, peak, women and men."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def sex_table(model: LifespanModel, step: float = 1.0) -> pd.DataFrame:
     Returns
     -------
     table : DataFrame
-        structure, measure, unit, age, women, men, difference, low, high, difference_percent (of the women's). The curves
-        count as independent; where they share sites, the interval is too wide rather than too narrow.
+        structure, measure, unit, age, women, men, difference, low, high, difference_percent (of the women's). The
+        curves count as independent; where they share sites, the interval is too wide rather than too narrow.
     """
     tables = []
     for structure, measure, group in model.curves:

@@ -85,8 +85,8 @@ def flag_warnings(flags: pd.DataFrame) -> list[str]:
         return []
     names = described(flags)
     return [
-        f"{len(names)} values are more than {FAR:g} robust standard deviations from those of people of the same age, and "
-        f"were kept: {listed(names)}; flags.tsv has all. Look at these scans, or add robust to --model"
+        f"{len(names)} values are more than {FAR:g} robust standard deviations from those of people of the same age, "
+        f"and were kept: {listed(names)}; flags.tsv has all. Look at these scans, or add robust to --model"
     ]
 
 

@@ -62,8 +62,8 @@ def compare_groups(
     -------
     effects : DataFrame
         One row a structure and measure: structure, measure, unit (z with a model), controls, patients (people),
-        mean_controls, mean_patients, difference (patients less controls, adjusted), low, high (95%), d (Hedges' g of the
-        adjusted difference), d_low, d_high, p, q (Benjamini and Hochberg), p_holm, significant (q < 0.05),
+        mean_controls, mean_patients, difference (patients less controls, adjusted), low, high (95%), d (Hedges' g of
+        the adjusted difference), d_low, d_high, p, q (Benjamini and Hochberg), p_holm, significant (q < 0.05),
         significant_holm.
 
     Raises

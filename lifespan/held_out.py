@@ -42,8 +42,8 @@ class HeldOut:
 def held_out(people: People, model: str, folds: int = FOLDS, seed: int = 0) -> HeldOut:
     """Cross-validation by people.
 
-    Each person is predicted by the curve of their sex, or of all where that is not known. Ages that a fold's fit did not
-    see are left out. A model that knows no visits is fitted to everybody's earliest one.
+    Each person is predicted by the curve of their sex, or of all where that is not known. Ages that a fold's fit did
+    not see are left out. A model that knows no visits is fitted to everybody's earliest one.
 
     Parameters
     ----------

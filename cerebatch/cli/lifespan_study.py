@@ -1,4 +1,4 @@
-"""`cerebatch lifespan check`, `change`: what a population study asks beside curves and bounds."""
+"""`cerebatch lifespan check`, `change`, `groups`, `harmonise`: what a population study asks next."""
 
 from __future__ import annotations
 
@@ -95,4 +95,79 @@ def change(
     known = found.loc[found["in_fit"], "participant_id"].nunique()
     if known:
         warn([f"{known} people have the name of somebody who was in the fit: bounds know them already (column in_fit)"])
+    write(found, sys.stdout)
+
+
+@lifespan_app.command()
+def groups(
+    table: Table,
+    out: Annotated[Path, typer.Argument(help="Folder for groups.tsv and pictures.")],
+    by: Annotated[str, typer.Option(help="Column that tells who is a patient.")],
+    controls: Annotated[str, typer.Option(help="What stands there for controls.")],
+    patients: Annotated[
+        str | None, typer.Option(help="And for patients; by default everybody else with a word.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="model.json: compare z, in which age and sex are taken out already.")
+    ] = None,
+    covariate: Annotated[
+        list[str] | None, typer.Option(help="age, sex, icv, site, or a column; repeatable. By default age and sex.")
+    ] = None,
+    participants: Participants = None,
+    tool: Tool = None,
+    icv_method: IcvMethod = None,
+    structures: Structures = None,
+    unit: Unit = None,
+    column: Column = None,
+    visit_pattern: VisitPattern = None,
+    leave_out: LeaveOut = False,
+) -> None:
+    """Compare patients with controls: adjusted differences, effect sizes with intervals, FDR and Holm, a figure."""
+    with as_ours():
+        from lifespan import compare_groups, load_model, plot_effects
+
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        found = compare_groups(
+            table,
+            by,
+            controls=controls,
+            patients=patients,
+            model=None if model is None else load_model(model),
+            covariates=covariate or ("age", "sex"),
+            reading=reading,
+        )
+        with writable(out):
+            plot_effects(found, out)
+            write(found, out / "groups.tsv")
+    print(
+        f"{int(found['significant'].sum())} of {len(found)} differ with a false discovery rate of 5%, "
+        f"{int(found['significant_holm'].sum())} after Holm: {out}"
+    )
+
+
+@lifespan_app.command()
+def harmonise(
+    model: Model,
+    table: Table,
+    controls: Annotated[
+        Path | None, typer.Option(help="Healthy people of sites that the model does not know: their sites are learnt.")
+    ] = None,
+    participants: Participants = None,
+    tool: Tool = None,
+    icv_method: IcvMethod = None,
+    structures: Structures = None,
+    unit: Unit = None,
+    column: Column = None,
+    visit_pattern: VisitPattern = None,
+    leave_out: LeaveOut = False,
+) -> None:
+    """Print the table's volumes as a site without shift would have given them; MODEL was fitted with sites."""
+    with as_ours():
+        from lifespan import harmonise as harmonised
+        from lifespan import load_model, read_table
+
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        people = read_table(table, reading)
+        found = harmonised(load_model(model), people, controls=controls, reading=reading)
+    warn(people.warnings)
     write(found, sys.stdout)

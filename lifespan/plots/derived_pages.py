@@ -70,9 +70,9 @@ def draw_derived(model: LifespanModel, measure: str, structures: list[str], fold
         axis.plot(part["age"], part["difference"], color=COLOURS["male"], linewidth=1.4)
 
     what = MEASURES[measure]
+    fans = f"{what} ({group}): mean, centiles 5, 25, 50, 75, 95, age of the peak with 95% interval{site}"
     pages: list[tuple[str, str, str, pd.DataFrame, Callable[[Axes, pd.DataFrame], None]]] = [
-        ("fan", f"{what} ({group}): mean, centiles 5, 25, 50, 75, 95, age of the peak with 95% interval{site}", unit)
-        + (own, fan),
+        ("fan", fans, unit, own, fan),
         ("rate", f"{what} ({group}): change a year with 95% interval", f"{unit} a year", own, rate),
     ]
     if len(sexes):

@@ -28,8 +28,8 @@ def plot(
 ) -> list[Path]:
     """Draw curves, bounds and people: a PNG and an SVG for each measure, and one interactive HTML file.
 
-    Beside them centile fans, rates of change, the age of the peak, and men less women, with 95% intervals, as pictures and
-    as derived.tsv, peaks.tsv and sexes.tsv.
+    Beside them centile fans, rates of change, the age of the peak, and men less women, with 95% intervals, as pictures
+    and as derived.tsv, peaks.tsv and sexes.tsv.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def test_intervals_of_peak_mean_and_rate_hold_the_truth_in_95_percent() -> None:
 
 
 def test_a_curve_that_falls_from_the_start_has_no_peak() -> None:
-    table = arch(300, 1, peak=-40.0)
+    table = arch(300, 1, peak=0.0)
     row = peak_table(fit(table, icv="none")).iloc[0]
     assert row["at_limit"] and np.isnan(row["low"])
 
