@@ -34,8 +34,8 @@ def change(
     """Each later visit of a person, given their first one.
 
     With the normal scores z1 and z2 of two visits and their correlation r, (z2 - r z1) / sqrt(1 - r^2) is a normal
-    score for what is new in the second. r comes from the model's own repeats, and falls with the years between
-    visits where they show it. A site that the model does not know has the same shift at both visits, and r is larger for it.
+    score for what is new in the second. r comes from the model's own repeats, and falls with the years between visits
+    where they show it. A site that the model does not know has the same shift at both visits, and r is larger for it.
 
     Parameters
     ----------

@@ -25,10 +25,10 @@ def harmonise(
 ) -> pd.DataFrame:
     """Take the sites' shifts and factors of spread out of volumes; age, sex and the person stay.
 
-    A value is moved to where it would stand at a site without shift and of factor 1: f + (y - f - shift) / factor
-    with the curve f of the person's sex and age. Shifts and factors are those of the model: learnt from its people, and drawn
-    towards nothing by what these leave uncertain. Sums of structures are adjusted by their own shifts and need not stay
-    the sums of their parts.
+    A value is moved to where it would stand at a site without shift and of factor 1: f + (y - f - shift) / factor with
+    the curve f of the person's sex and age. Shifts and factors are those of the model: learnt from its people, and
+    drawn towards nothing by what these leave uncertain. Sums of structures are adjusted by their own shifts and need
+    not stay the sums of their parts.
 
     Parameters
     ----------
