@@ -85,7 +85,8 @@ def change(
     order = {name: k for k, name in enumerate(model.structures)}
     found = pd.concat(parts, ignore_index=True)
     keys = [found["measure"], found["structure"].map(order), found["_row"]]
-    return found.iloc[np.lexsort(keys)].drop(columns="_row").reset_index(drop=True)
+    ordered: pd.DataFrame = found.iloc[np.lexsort(keys)].drop(columns="_row").reset_index(drop=True)
+    return ordered
 
 
 def _visit_pairs(people: People) -> tuple[Ints, Ints]:

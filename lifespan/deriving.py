@@ -135,7 +135,7 @@ def _t(curve: Curve) -> float:
 
 def _peak(curve: Curve) -> dict[str, float | bool]:
     """The interval is that of the ages at which a slope of 0 is not refused (as Fieller's), around the peak."""
-    age = np.arange(curve.age_low, curve.age_high, _PEAK_STEP)
+    age = np.asarray(np.arange(curve.age_low, curve.age_high, _PEAK_STEP), dtype=np.float64)
     value = curve.mean.value(age)
     top = int(np.argmax(value))
     found = {"peak_age": float(age[top]), "value": float(np.exp(value[top]) if curve.log_volume else value[top])}
