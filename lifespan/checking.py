@@ -219,25 +219,28 @@ def _recommend(models: pd.DataFrame, bins: pd.DataFrame) -> tuple[str, list[str]
     """The simplest model that is not certainly behind the best one, and what is left wrong with it."""
     overall = models[models["structure"] == _ALL]
     best = str(overall.loc[overall["log_score"].idxmax(), "model"])
-    near = [str(row.model) for row in overall.itertuples() if row.model == best or not row.behind_low > 0]
+    scores = overall.to_dict("records")
+    near = [str(row["model"]) for row in scores if row["model"] == best or not row["behind_low"] > 0]
     taken = min(near, key=lambda model: (0 if model == "paper" else 1 + model.count("+"), near.index(model)))
-    row = overall[overall["model"] == taken].iloc[0]
+    row = next(row for row in scores if row["model"] == taken)
     sentences = [f"recommended: --model {taken} (held-out log score {row['log_score']:.4f} per cm3)"]
     if taken != best:
         sentences.append(
             f"{best} scores higher by {row['behind']:.4f} ({row['behind_low']:.4f} to {row['behind_high']:.4f}), which "
             "may be chance; of models that cannot be told from the best one the simplest is taken"
         )
-    for other in overall.itertuples():
-        if other.model not in near:
-            sentences.append(
-                f"{other.model} is behind {best} by {other.behind:.4f} ({other.behind_low:.4f} to "
-                f"{other.behind_high:.4f})"
-            )
+    sentences += [
+        f"{other['model']} is behind {best} by {other['behind']:.4f} ({other['behind_low']:.4f} to "
+        f"{other['behind_high']:.4f})"
+        for other in scores
+        if other["model"] not in near
+    ]
     own = bins[(bins["model"] == taken) & (bins["structure"] == _ALL) & (bins["people"] >= LEAST_IN_BIN)]
     off = own[(own["inside_low"] > 0.95) | (own["inside_high"] < 0.95)]
     if len(off):
-        names = [f"{one.by} {one.bin}: {100 * one.inside:.1f}% of {one.people}" for one in off.itertuples()]
+        names = [
+            f"{one['by']} {one['bin']}: {100 * one['inside']:.1f}% of {one['people']}" for one in off.to_dict("records")
+        ]
         sentences.append(f"its 95% bounds do not hold 95% at {listed(names)}")
     else:
         sentences.append("its 95% bounds hold 95% in every bin of age and site with 20 people, as far as chance allows")

@@ -101,11 +101,11 @@ def compare_groups(
     if not rows:
         do = "Look at missing volumes and covariates."
         raise FitError(people.source, expected=f"{LEAST} people of both groups", found="fewer in all structures", do=do)
-    found = pd.DataFrame(rows)
-    p = found["p"].to_numpy(dtype=np.float64)
-    found["q"], found["p_holm"] = benjamini_hochberg(p), holm(p)
-    found["significant"], found["significant_holm"] = found["q"] < ALPHA, found["p_holm"] < ALPHA
-    return found
+    effects = pd.DataFrame(rows)
+    p = effects["p"].to_numpy(dtype=np.float64)
+    effects["q"], effects["p_holm"] = benjamini_hochberg(p), holm(p)
+    effects["significant"], effects["significant_holm"] = effects["q"] < ALPHA, effects["p_holm"] < ALPHA
+    return effects
 
 
 def benjamini_hochberg(p: Floats) -> Floats:

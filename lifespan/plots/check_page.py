@@ -101,7 +101,7 @@ def _quantiles(quantiles: Axes, worms: Axes, one: HeldOut) -> None:
 
 def _centiles(axis: Axes, one: HeldOut) -> None:
     pit = special.ndtr(one.rows["z"].to_numpy(dtype=np.float64))
-    axis.hist(100.0 * pit, bins=np.linspace(0, 100, 21), weights=np.full(len(pit), 20.0 / len(pit)), color=_PALE)
+    axis.hist(100.0 * pit, bins=[5.0 * k for k in range(21)], weights=np.full(len(pit), 20.0 / len(pit)), color=_PALE)
     axis.axhline(1.0, color="#666666", linewidth=0.6, linestyle="--")
 
 
