@@ -218,7 +218,7 @@ def _bin(part: pd.DataFrame) -> dict[str, float | int]:
 def _recommend(models: pd.DataFrame, bins: pd.DataFrame) -> tuple[str, list[str]]:
     """The simplest model that is not certainly behind the best one, and what is left wrong with it."""
     overall = models[models["structure"] == _ALL]
-    best = str(overall.loc[overall["log_score"].idxmax(), "model"])
+    best = str(overall.sort_values("log_score")["model"].iloc[-1])
     scores = overall.to_dict("records")
     near = [str(row["model"]) for row in scores if row["model"] == best or not row["behind_low"] > 0]
     taken = min(near, key=lambda model: (0 if model == "paper" else 1 + model.count("+"), near.index(model)))

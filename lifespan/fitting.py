@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lifespan.errors import FitError
-from lifespan.flagging import flag_warnings, flags_of, refuse_absurd
+from lifespan.flagging import flag_warnings, flags_of, neighbours_of, refuse_absurd
 from lifespan.grouping import groups_of
 from lifespan.measures import ICV_CHOICES, POWER, icv_exponent, measured
 from lifespan.models.choice import ModelChoice
@@ -98,8 +98,9 @@ def fit(
             found=str(_persons(people, "all")),
             do="Curves of fewer would tell chance.",
         )
-    flags = flags_of(curves, people, reference)
-    refuse_absurd(curves.values(), people, reference, flags)
+    neighbours = neighbours_of(curves, people, reference)
+    flags = flags_of(curves, people, reference, neighbours)
+    refuse_absurd(curves, people.source, neighbours, flags)
     warnings += [*flag_warnings(flags), *_refused_forms(curves.values()), *_below_0(curves.values())]
     counts = Counts.of(people, {key: fitted_rows(people, *key) for key in curves})
     order = {name: k for k, name in enumerate(people.structures)}

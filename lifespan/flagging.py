@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lifespan.arrays import Floats
+from lifespan.arrays import Floats, Ints
 from lifespan.errors import FitError
 from lifespan.grouping import groups_of
 from lifespan.measures import UNITS, measured
@@ -54,29 +55,76 @@ def flag_table(
     return flags_of(model.curves, read_table(table, reading), model.reference_icv_cm3)
 
 
-def flags_of(curves: Mapping[Key, Curve], people: People, reference_icv_cm3: float | None) -> pd.DataFrame:
+def flags_of(
+    curves: Mapping[Key, Curve],
+    people: People,
+    reference_icv_cm3: float | None,
+    neighbours: Mapping[Key, Neighbours] | None = None,
+) -> pd.DataFrame:
     """`flag_table` of some curves."""
     columns = ["row", "participant_id", "session", "age", "sex", "site"]
     found = []
-    members: dict[bytes, People] = {}
-    for (structure, measure, group), curve in curves.items():
-        mask = fitted_rows(people, structure, measure, group)
-        some = members.setdefault(mask.tobytes(), people.take(mask))
-        value = _value(curve, some, reference_icv_cm3)
-        expected, standardised = _from_curve(curve, some, curve.fitted_scale(value))
-        t = curve.mean.basis.scaled(some.age)
-        before = robust_deviations(from_neighbours(some.age, value, some.texts("site")), t)
-        after = robust_deviations(standardised, t)
+    for key, of in (neighbours or neighbours_of(curves, people, reference_icv_cm3)).items():
+        structure, measure, group = key
+        curve = curves[key]
+        expected, standardised = _from_curve(curve, of.people, curve.fitted_scale(of.value))
+        t = curve.mean.basis.scaled(of.people.age)
+        before, after = robust_deviations(of.deviations, t), robust_deviations(standardised, t)
         far = np.flatnonzero((np.abs(before) > FAR) | (np.abs(after) > FAR))
         if not len(far):
             continue
-        part = some.frame.iloc[far][columns].copy()
+        part = of.people.frame.iloc[far][columns].copy()
         part["structure"], part["measure"], part["unit"], part["group"] = structure, measure, UNITS[measure], group
-        part["value"], part["expected"] = value[far], expected[far]
+        part["value"], part["expected"] = of.value[far], expected[far]
         part["before"], part["after"] = before[far], after[far]
         found.append(part)
     names = ["structure", "measure", "unit", "group", "value", "expected", "before", "after"]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*columns, *names])
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The people of one curve beside those of about the same age.
+
+    Attributes
+    ----------
+    people : People
+        n rows.
+    value : (n,) float
+        In the measure's unit.
+    deviations : (n,) float
+        See `from_neighbours`.
+    spread : float
+        Robust standard deviation about the medians of neighbours, all sites together.
+    """
+
+    people: People
+    value: Floats
+    deviations: Floats
+    spread: float
+
+
+def neighbours_of(
+    curves: Mapping[Key, Curve], people: People, reference_icv_cm3: float | None
+) -> dict[Key, Neighbours]:
+    """The people of every curve beside their neighbours in age; curves of the same people go together."""
+    members: dict[bytes, People] = {}
+    together: dict[bytes, list[Key]] = {}
+    for key in curves:
+        mask = fitted_rows(people, *key)
+        name = mask.tobytes()
+        if name not in members:
+            members[name] = people.take(mask)
+        together.setdefault(name, []).append(key)
+    found = {}
+    for name, keys in together.items():
+        some = members[name]
+        values = np.column_stack([_value(curves[key], some, reference_icv_cm3) for key in keys])
+        off = _off_median(some.age, values)
+        deviations = _over_spread(some.age, off, some.texts("site"))
+        for k, key in enumerate(keys):
+            found[key] = Neighbours(some, values[:, k], deviations[:, k], robust_sd(off[:, k]))
+    return {key: found[key] for key in curves}
 
 
 def flag_warnings(flags: pd.DataFrame) -> list[str]:
@@ -102,7 +150,7 @@ def described(flags: pd.DataFrame) -> list[str]:
 
 
 def refuse_absurd(
-    curves: Iterable[Curve], people: People, reference_icv_cm3: float | None, flags: pd.DataFrame
+    curves: Mapping[Key, Curve], source: str, neighbours: Mapping[Key, Neighbours], flags: pd.DataFrame
 ) -> None:
     """Refuse curves whose bounds tell nothing.
 
@@ -112,18 +160,16 @@ def refuse_absurd(
         Bounds without end, or ten times as wide as those of people of the same age.
     """
     absurd = []
-    for curve in curves:
-        some = people.take(fitted_rows(people, curve.structure, curve.measure, curve.group))
+    for key, curve in curves.items():
         lower, upper = curve.predict(np.linspace(curve.age_low, curve.age_high, _AGES)).bounds()
-        off = _off_median(some.age, _value(curve, some, reference_icv_cm3))
-        usual = 2.0 * 1.96 * robust_sd(off)
+        usual = 2.0 * 1.96 * neighbours[key].spread
         times = float(np.median(upper - lower)) / usual if usual > 0 else 1.0
         if not times <= ABSURD:
             absurd.append(f"{curve.structure} ({curve.group}, {curve.measure}) {times:.3g}")
     if absurd:
         names = described(flags)
         raise FitError(
-            people.source,
+            source,
             expected=f"bounds at most {ABSURD:g} times as wide as the people of an age lie apart",
             found=f"{listed(absurd)} times as wide as that" + (f"; far values: {listed(names)}" if names else ""),
             do="Look at these values, or add robust to --model.",
@@ -162,38 +208,47 @@ def from_neighbours(age: Floats, value: Floats, site: list[str] | None = None) -
     age, value : (n,) float
     site : list of n str, optional
     """
-    off = _off_median(age, value)
+    off = _off_median(age, value[:, None])
+    return np.asarray(_over_spread(age, off, site)[:, 0])
+
+
+def _over_spread(age: Floats, off: Floats, site: list[str] | None) -> Floats:
+    """(n, S) deviations from the median of neighbours, and of the site, over the spread of about 75 neighbours."""
     if site is not None:
         sites, _ = groups_of(site)
-        medians = pd.Series(off).groupby(sites.index).median().to_numpy(dtype=np.float64)
-        off = off - sites.spread_out(np.where(sites.sizes >= _LEAST_OF_SITE, medians, 0.0))
-    if not np.any(off):
-        return off
-    order = np.argsort(age, kind="stable")
-    blocks = np.array_split(order, max(1, len(age) // _OF_SPREAD))
-    least = 0.3 * robust_sd(off)
-    spread = np.array([max(1.4826 * float(np.median(np.abs(off[block]))), least) for block in blocks])
-    if not spread.all():
-        return np.zeros_like(off)
-    at = np.array([float(np.median(age[block])) for block in blocks])
-    return np.asarray(off / np.exp(np.interp(age, at, np.log(spread))))
+        medians = pd.DataFrame(off).groupby(sites.index).median().to_numpy(dtype=np.float64)
+        off = off - sites.spread_out(np.where(sites.sizes[:, None] >= _LEAST_OF_SITE, medians, 0.0))
+    rows = _windows(age, _OF_SPREAD)
+    least = np.array([0.3 * robust_sd(column) for column in off.T])
+    spread = np.maximum(1.4826 * np.median(np.abs(off[rows]), axis=1), least)
+    at, deviations = np.median(age[rows], axis=1), np.zeros_like(off)
+    for k in np.flatnonzero((spread > 0).all(axis=0)):
+        deviations[:, k] = off[:, k] / np.exp(np.interp(age, at, np.log(spread[:, k])))
+    return deviations
 
 
-def _off_median(age: Floats, value: Floats) -> Floats:
-    """(n,) values less the median of about 25 people of about the same age; straight between and beyond the medians."""
-    order = np.argsort(age, kind="stable")
-    blocks = np.array_split(order, max(2, len(age) // _NEIGHBOURS))
-    at = np.array([float(np.median(age[block])) for block in blocks])
-    middle = np.array([float(np.median(value[block])) for block in blocks])
+def _off_median(age: Floats, values: Floats) -> Floats:
+    """(n, S) values less the median of about 25 people of about the same age; straight between and beyond medians."""
+    rows = _windows(age, _NEIGHBOURS)
+    at, middle = np.median(age[rows], axis=1), np.median(values[rows], axis=1)
     # Where many have the same age several medians stand at one place.
     places, index = np.unique(at, return_inverse=True)
     if len(places) == 1:
-        return np.asarray(value - np.median(value))
-    medians = np.bincount(index, weights=middle) / np.bincount(index)
-    left, right = (medians[1] - medians[0]) / (places[1] - places[0]), (medians[-1] - medians[-2]) / np.diff(places)[-1]
-    line = np.interp(age, places, medians)
-    line = line + np.minimum(age - places[0], 0.0) * left + np.maximum(age - places[-1], 0.0) * right
-    return np.asarray(value - line)
+        return np.asarray(values - np.median(values, axis=0))
+    medians = np.column_stack([np.bincount(index, weights=column) / np.bincount(index) for column in middle.T])
+    first, last = places[1] - places[0], places[-1] - places[-2]
+    left, right = (medians[1] - medians[0]) / first, (medians[-1] - medians[-2]) / last
+    line = np.column_stack([np.interp(age, places, column) for column in medians.T])
+    line = line + np.minimum(age - places[0], 0.0)[:, None] * left + np.maximum(age - places[-1], 0.0)[:, None] * right
+    return np.asarray(values - line)
+
+
+def _windows(age: Floats, size: int) -> Ints:
+    """(windows, size) rows of people of about the same age, from the youngest to the oldest."""
+    order = np.argsort(age, kind="stable")
+    size = min(size, max(1, len(age) // 2))
+    starts = np.linspace(0, len(age) - size, max(2, len(age) // size)).round().astype(np.intp)
+    return np.asarray(order[starts[:, None] + np.arange(size)])
 
 
 def _from_curve(curve: Curve, people: People, fitted: Floats) -> tuple[Floats, Floats]:
