@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,28 @@ if TYPE_CHECKING:
 _MOST_COLUMNS = 6
 
 
-def draw_derived(model: LifespanModel, measure: str, structures: list[str], folder: Path) -> list[Path]:
+@dataclass(frozen=True)
+class Derived:
+    """What is drawn: `derived_table`, `peak_table` and `sex_table` of one model."""
+
+    curves: pd.DataFrame
+    peaks: pd.DataFrame
+    sexes: pd.DataFrame
+
+    @classmethod
+    def of(cls, model: LifespanModel) -> Derived:
+        return cls(derived_table(model), peak_table(model), sex_table(model))
+
+
+def draw_derived(
+    model: LifespanModel, derived: Derived, measure: str, structures: list[str], folder: Path
+) -> list[Path]:
     """Draw a page of fans, one of rates and, where women and men were fitted, one of their difference.
 
     Parameters
     ----------
     model : LifespanModel
+    derived : Derived
     measure : str
     structures : list of str
     folder : Path
@@ -37,7 +54,7 @@ def draw_derived(model: LifespanModel, measure: str, structures: list[str], fold
     paths : list of Path
         PNG and SVG of each.
     """
-    curves, peaks, sexes = derived_table(model), peak_table(model), sex_table(model)
+    curves, peaks, sexes = derived.curves, derived.peaks, derived.sexes
     group = "all" if "all" in model.groups else model.groups[0]
     own = curves[(curves["measure"] == measure) & (curves["group"] == group)]
     tops = peaks[(peaks["measure"] == measure) & (peaks["group"] == group)].set_index("structure")
@@ -75,7 +92,7 @@ def draw_derived(model: LifespanModel, measure: str, structures: list[str], fold
         ("fan", fans, unit, own, fan),
         ("rate", f"{what} ({group}): change a year with 95% interval", f"{unit} a year", own, rate),
     ]
-    if len(sexes):
+    if len(sexes) and (sexes["measure"] == measure).any():
         title = f"{what}: men less women with 95% interval"
         pages.append(("sexes", title, unit, sexes[sexes["measure"] == measure], difference))
     paths = []
