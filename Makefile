@@ -141,6 +141,7 @@ proof-lifespan: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-lifespan: set CEREBATCH_DATA'; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.speed
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.truth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.other_truths
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.compare
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.people '$(CEREBATCH_DATA)/volumes'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.sexes '$(CEREBATCH_DATA)/volumes'
