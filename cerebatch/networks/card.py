@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cerebatch.errors import WeightsError
 from cerebatch.spatial.space import TEMPLATE_SPACE
@@ -22,7 +22,9 @@ Helper = Literal["icv", "registration", "superres", "t2synth"]
 CHANNELS = ("T1w", "T2w", "atlas")
 """Channels of every network; one that is absent is zero."""
 
-FORMAT = 1
+FORMAT = 2
+"""The latest: 1, the second network sees both sides; 2, one side at a time and the atlas as one channel a class."""
+
 LICENCE = "CC-BY-NC-SA-4.0"
 """Of the lobule maps that the networks learn from, and therefore of the weights."""
 
@@ -53,7 +55,7 @@ class BaseCard(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
+    format: int = Field(default=1, ge=1, le=FORMAT)
     channels: tuple[str, ...]
     resolution_mm: float
     space: str = TEMPLATE_SPACE
@@ -129,4 +131,4 @@ def read_card(path: Path, kind: type[_CardKind]) -> _CardKind:
         raise WeightsError(card, expected="the card of the weights", found=str(error.strerror), do=GIVE) from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise WeightsError(card, expected=f"a card of version {FORMAT}", found=found, do=GIVE) from error
+        raise WeightsError(card, expected=f"a card of format 1 to {FORMAT}", found=found, do=GIVE) from error

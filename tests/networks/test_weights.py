@@ -62,7 +62,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, write: Writ
 def test_a_card_that_says_nothing_is_refused(tmp_path: Path, write: Write, content: str) -> None:
     path = write(tmp_path)
     path.with_suffix(".json").write_text(content)
-    with pytest.raises(WeightsError, match="expected a card of version 1"):
+    with pytest.raises(WeightsError, match="expected a card of format 1 to 2"):
         read_card(path, Card)
 
 
