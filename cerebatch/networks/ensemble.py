@@ -137,7 +137,7 @@ def load(folder: Path, device: str = "auto") -> Ensemble:
     networks = [read_network(folder / f"{card.stem}.safetensors").to(where) for card in cards]
     cascades = tuple(
         (SideCascade if card.format > 1 else WholeCascade)(
-            card.architecture, *networks[place : place + 2], card.resolution_mm
+            card.architecture, networks[place], networks[place + 1], card.resolution_mm
         )
         for place, card in enumerate(cards)
         if card.task == "sides"
