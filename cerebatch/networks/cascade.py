@@ -122,7 +122,8 @@ class WholeCascade(Cascade):
         return sides_input(channels.t1w, channels.t2w, channels.atlas)
 
     def _fill(self, found: Volume, channels: Channels, side: Volume, precision: Precision) -> None:
-        cerebellum = seen_mask(side[0] < _HALF, self.resolution)
+        # As in their training: a closed and wider mask takes names away from networks that never saw one.
+        cerebellum = side[0] < _HALF
         block = crop_around(cerebellum)
         seen = lobules_input(channels.t1w, channels.t2w, channels.atlas, cerebellum)[:, *block]
         own = _without_background(self._shares(self.lobules, seen, precision))
