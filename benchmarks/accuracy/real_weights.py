@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="make an atlas of this library for each scan")
     parser.add_argument("--keep", type=Path, help="where to leave the labels that the weights gave")
     parser.add_argument("--only", nargs="+", choices=("labelled", "outlined", "rescans", "whole", "adults"))
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--beside", type=Path, help="table of an earlier call")
     parser.add_argument("--out", type=Path)
@@ -207,7 +208,7 @@ def by_weights(options: argparse.Namespace) -> Labeller:
         atlas = None
         if cases is not None:
             atlas = make_atlas(scan.t1w, cases, threads=options.threads, log=StepLog(), register=None).dseg
-        dseg = networks.segment(scan.t1w, None, atlas).dseg
+        dseg = networks.segment(scan.t1w, None, atlas, precision=options.precision).dseg
         if options.keep is not None:
             (options.keep / scan.name).mkdir(parents=True, exist_ok=True)
             write_image(options.keep / scan.name / "dseg.nii.gz", dseg, _BOX, "MNI")

@@ -71,6 +71,7 @@ def main() -> None:
     )
     parser.add_argument("--shares", type=float, nargs="+", default=[0.85], help="volumes that a region keeps")
     parser.add_argument("--regions", type=int, help="the largest so many of each scan")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--no-mirror", action="store_true", help="half the time; the figures of one view")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
@@ -112,7 +113,7 @@ def rows(scan: Regions, networks: Ensemble, options: argparse.Namespace) -> list
     """A row a region and share."""
 
     def counted(t1w: Volume) -> NDArray[np.float64]:
-        return scan.counts(networks.segment(t1w, mirror=not options.no_mirror).dseg)
+        return scan.counts(networks.segment(t1w, precision=options.precision, mirror=not options.no_mirror).dseg)
 
     sizes = np.bincount(scan.regions.ravel(), minlength=256)
     codes = sorted((code for code in scan.names if sizes[code] >= _LEAST_VOXELS), key=lambda code: -sizes[code])

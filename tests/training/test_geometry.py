@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fine_heads import BOX, FINE, Heads, library_of
 from torch.nn import functional
 
 from cerebatch.building.arbor import CORES
@@ -14,7 +15,6 @@ from cerebatch.errors import LibraryError
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.training.geometry import DEPTH_MM, LABELLED, Geometries, Geometry, _depth, _nearest
-from tests.training.heads import BOX, FINE, Heads, library_of
 
 
 @pytest.fixture(scope="module")
