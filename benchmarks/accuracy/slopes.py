@@ -1,14 +1,15 @@
 """Does a method follow a region that became smaller? Real scans with another tool's regions, simulated ones with truth.
 
     python -m benchmarks.accuracy.slopes PREPARED DATA --weights FOLDER --out TABLE.tsv
-    python -m benchmarks.accuracy.slopes PREPARED DATA --weights FOLDER --simulated MADE --out TABLE.tsv
+    python -m benchmarks.accuracy.slopes PREPARED DATA --weights FOLDER --simulated BIDS --out TABLE.tsv
 
 Regions of bert and testy (PREPARED as in `real_weights`) are those of DATA/scans-labelled: CerebNet's, merged as in
-`cerebatch evaluate --protocol cerebnet`. With --simulated MADE the scans are those that are prepared in MADE/NAME, and
-their regions the 26 labels of MADE/NAME/truth.nii.gz (cerebatch codes in the box). One region at a time is made smaller
-by a field that no training draws (`cerebatch.evaluation.shrinking`), the scan is labelled again, and the slope of
-measured over true change, and the leakage into the regions that touch it, are printed. A region that is too thin to be
-made so small without folds is left out and counted. A labelled scan a region: with --regions N the N largest alone.
+`cerebatch evaluate --protocol cerebnet`. With --simulated BIDS the scans are those that `known_scans` wrote there, and
+their regions the lobules of their own truth; they are prepared into PREPARED where they are not yet. One region at a
+time is made smaller by a field that no training draws (`cerebatch.evaluation.shrinking`), the scan is labelled again,
+and the slope of measured over true change, and the leakage into the regions that touch it, are printed. A region that
+is too thin to be made so small without folds is named and left out. A labelled scan a region and share: with
+--regions N the N largest of each scan alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from cerebatch.evaluation.shrinking import Row, compare, shrink, slope
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.networks.ensemble import Ensemble, load
-from cerebatch.spatial.space import LabelMap, Volume
+from cerebatch.simulation.scenes.known_scans import TRUTH
+from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box, inverse, resample_labels
+from cerebatch.stages.prepare import prepare
 
 _LEAST_VOXELS = 800
 
@@ -84,8 +87,7 @@ def main() -> None:
     if options.simulated is None:
         scans = [of_cerebnet(scan, options.data) for scan in there(options.prepared, LABELLED)]
     else:
-        folders = sorted(path.parent for path in options.simulated.glob("*/truth.nii.gz"))
-        scans = [of_truth(Scan(folder.name, folder)) for folder in folders]
+        scans = [of_truth(path, options) for path in sorted(options.simulated.glob("sub-*/anat/*_T1w.nii.gz"))]
     if not scans:
         raise SystemExit("No scan is prepared: see `python -m benchmarks.accuracy.slopes --help`.")
     table = pd.DataFrame(row for scan in scans for row in rows(scan, networks, options))
@@ -102,11 +104,18 @@ def of_cerebnet(scan: Scan, data: Path) -> Regions:
     return Regions(scan, truth.other, names, truth.protocol)
 
 
-def of_truth(scan: Scan) -> Regions:
-    """Every lobule of a truth in the box."""
-    truth, _ = read_dseg(scan.folder / "truth.nii.gz")
+def of_truth(t1w: Path, options: argparse.Namespace) -> Regions:
+    """Every lobule of a simulated scan's truth."""
+    name = t1w.name.removesuffix("_T1w.nii.gz")
+    folder = options.prepared / name
+    if not (folder / "prepared.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        prepare(t1w, folder)
+    scan = Scan(name, folder)
+    truth, grid = read_dseg(options.simulated / TRUTH / name / "anat" / f"{name}_seg-lobules_dseg.nii.gz")
+    boxed = resample_labels(truth, grid, cerebellum_box(1.0), inverse(scan.prepared.affine))
     names = {label.index: label.name for label in LABELS if label.structure != "White matter"}
-    return Regions(scan, truth, names, None)
+    return Regions(scan, boxed, names, None)
 
 
 def rows(scan: Regions, networks: Ensemble, options: argparse.Namespace) -> list[dict[str, object]]:
