@@ -119,10 +119,7 @@ def main() -> None:
         return found[scan.name]
 
     tables = pd.concat(
-        [
-            long_of(name, table)
-            for name, table in scored(options.prepared, options.data, labelled_once, options.only).items()
-        ],
+        [long_of(name, table) for name, table in scored(options, labelled_once).items()],
         ignore_index=True,
     )
     before = None if options.beside is None else pd.read_csv(options.beside, sep="\t")
@@ -133,55 +130,70 @@ def main() -> None:
     write_table(tables, options.out)
 
 
-def scored(prepared: Path, data: Path, labels: Labeller, only: list[str] | None) -> dict[str, pd.DataFrame]:
+def scored(options: argparse.Namespace, labels: Labeller) -> dict[str, pd.DataFrame]:
     """Tables of the groups of which a scan is prepared."""
+    data, only = options.data, options.only
+
+    def of(names: tuple[str, ...]) -> list[Scan]:
+        return there(options.prepared, names, options.labels)
+
+    def visits() -> list[Scan]:
+        return of(
+            tuple(name for person in VALIDATION for name in (person, f"{person}_ses-2") if has(person, name, data))
+        )
+
     groups: dict[str, Callable[[], list[dict[str, object]]]] = {
-        "labelled": lambda: [against_cerebnet(scan, labels(scan), data) for scan in there(prepared, LABELLED)],
-        "outlined": lambda: [against_hands(scan, labels(scan), data) for scan in visits(prepared, VALIDATION)],
-        "rescans": lambda: rescans(visits(prepared, VALIDATION), labels, data),
-        "whole": lambda: [spill(scan, labels(scan), data) for scan in there(prepared, WHOLE_HEADS)],
-        "adults": lambda: [grey(scan, labels(scan)) for scan in there(prepared, ADULTS)],
+        "labelled": lambda: [against_cerebnet(scan, labels(scan), data) for scan in of(LABELLED)],
+        "outlined": lambda: [against_hands(scan, labels(scan), data) for scan in visits()],
+        "rescans": lambda: rescans(visits(), labels, data),
+        "whole": lambda: [spill(scan, labels(scan), data) for scan in of(WHOLE_HEADS)],
+        "adults": lambda: [grey(scan, labels(scan)) for scan in of(ADULTS)],
     }
     tables = {}
     for name, rows in groups.items():
         if only is None or name in only:
+            print(f"{name}:", flush=True)
             table = pd.DataFrame(rows())
             if len(table):
                 tables[name] = table
             else:
-                print(f"{name}: nothing of it is prepared, and nothing is scored")
+                print("  nothing of it is there, and nothing is scored")
     if not tables:
-        raise SystemExit(f"{prepared}: expected folders that `cerebatch.stages.prepare` wrote, found none to score.")
+        raise SystemExit(
+            f"{options.prepared}: expected folders that `cerebatch.stages.prepare` wrote, found none to score."
+        )
     return tables
 
 
-def there(prepared: Path, names: tuple[str, ...]) -> list[Scan]:
-    """Scans of these names that are prepared, with ``sub-`` or without; the others are named."""
+def there(prepared: Path, names: tuple[str, ...], labels: Path | None = None) -> list[Scan]:
+    """Scans of these names that are prepared, with ``sub-`` or without; the others are named.
+
+    With `labels`, those that have labels in that folder.
+    """
     scans = []
     for name in names:
-        folders = [prepared / name, prepared / name.removeprefix("sub-")]
-        whole = [folder for folder in folders if (folder / "prepared.json").exists()]
-        if whole:
-            scans.append(Scan(name, whole[0]))
+        folder = found_in(prepared, name, "prepared.json")
+        if folder is None:
+            print(f"  {name}: not prepared, left out")
+        elif labels is not None and found_in(labels, name, "dseg.nii.gz") is None:
+            print(f"  {name}: no dseg.nii.gz in {labels}, left out")
         else:
-            print(f"{name}: not prepared, left out")
+            scans.append(Scan(name, folder))
     return scans
 
 
-def visits(prepared: Path, people: tuple[str, ...]) -> list[Scan]:
-    """First scans of people, each followed by the second one where that is prepared."""
-    first = there(prepared, people)
-    second = [Scan(f"{scan.name}_ses-2", prepared / f"{scan.name}_ses-2") for scan in first]
-    both = [scan for pair in zip(first, second, strict=True) for scan in pair]
-    return [scan for scan in both if (scan.folder / "prepared.json").exists()]
+def found_in(folder: Path, name: str, file: str) -> Path | None:
+    """Folder of a scan that holds a file."""
+    ways = [folder / name, folder / name.removeprefix("sub-")]
+    whole = [way for way in ways if (way / file).exists()]
+    return whole[0] if whole else None
 
 
 def kept(folder: Path) -> Labeller:
     """Labels of a folder."""
 
     def read(scan: Scan) -> LabelMap:
-        ways = [folder / name / "dseg.nii.gz" for name in (scan.name, scan.name.removeprefix("sub-"))]
-        (path,) = [way for way in ways if way.exists()] or [ways[0]]
+        path = (found_in(folder, scan.name, "dseg.nii.gz") or folder / scan.name) / "dseg.nii.gz"
         dseg, grid = read_dseg(path)
         if grid.shape != _BOX.shape or not np.allclose(grid.affine, _BOX.affine, atol=1e-3):
             raise SystemExit(f"{path}: expected a map on the cerebellum box of 1 mm, found another grid.")
@@ -240,6 +252,8 @@ def rescans(scans: list[Scan], labels: Labeller, data: Path) -> list[dict[str, o
     second = [scan for scan in scans if scan.name.endswith("_ses-2")]
     for person in (scan.name.removesuffix("_ses-2") for scan in second):
         pair = [scan for scan in scans if scan.name in (person, f"{person}_ses-2")]
+        if len(pair) < 2:
+            continue
         volumes = pd.DataFrame([volumes_cm3(scan, labels(scan)) for scan in pair])
         manual = []
         for scan in pair:
@@ -299,11 +313,18 @@ def cerebnet_path(name: str, data: Path) -> Path:
 def in_data(name: str, data: Path) -> str:
     """``sub-X`` and ``sub-X_ses-2`` as the first and second scan are called in DATA/scans-outlined."""
     person, _, session = name.partition("_ses-")
+    return scans_of(person, data)[int(session or 1) - 1]
+
+
+def has(person: str, name: str, data: Path) -> bool:
+    """Whether a person was scanned as often as a name says."""
+    return name == person or len(scans_of(person, data)) > 1
+
+
+def scans_of(person: str, data: Path) -> list[str]:
+    """Names of a person's scans in DATA/scans-outlined."""
     files = sorted((data / "scans-outlined" / person).rglob("*_T1w.nii.gz"))
-    place = int(session or 1) - 1
-    if place >= len(files):
-        raise SystemExit(f"{data / 'scans-outlined' / person}: expected {place + 1} T1w scans, found {len(files)}.")
-    return files[place].name.removesuffix("_T1w.nii.gz")
+    return [path.name.removesuffix("_T1w.nii.gz") for path in files]
 
 
 if __name__ == "__main__":
