@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from tables import write_table
 
+from benchmarks.common.tables import write_table
 from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import SPILL_MM, as_shown, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, read_protocol

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cerebatch.errors import WeightsError
 from cerebatch.spatial.space import TEMPLATE_SPACE
@@ -22,8 +22,9 @@ Helper = Literal["icv", "registration", "superres", "t2synth"]
 CHANNELS = ("T1w", "T2w", "atlas")
 """Channels of every network; one that is absent is zero."""
 
-FORMAT = 2
-"""The latest: 1, the second network sees both sides; 2, one side at a time and the atlas as one channel a class."""
+FORMAT = 1
+FORMATS = (1, 2)
+"""What can be read; of 2 the second network sees one side at a time, and the atlas is one channel a class."""
 
 LICENCE = "CC-BY-NC-SA-4.0"
 """Of the lobule maps that the networks learn from, and therefore of the weights."""
@@ -55,7 +56,7 @@ class BaseCard(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = Field(default=1, ge=1, le=FORMAT)
+    format: int = FORMAT
     channels: tuple[str, ...]
     resolution_mm: float
     space: str = TEMPLATE_SPACE
@@ -125,10 +126,15 @@ def read_card(path: Path, kind: type[_CardKind]) -> _CardKind:
         No card, or not one of this version and kind.
     """
     card = path.with_suffix(".json")
+    expected = f"a card of version {' or '.join(map(str, FORMATS))}"
     try:
-        return kind.model_validate_json(card.read_bytes())
+        read = kind.model_validate_json(card.read_bytes())
     except OSError as error:
         raise WeightsError(card, expected="the card of the weights", found=str(error.strerror), do=GIVE) from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise WeightsError(card, expected=f"a card of format 1 to {FORMAT}", found=found, do=GIVE) from error
+        raise WeightsError(card, expected=expected, found=found, do=GIVE) from error
+    if read.format not in FORMATS:
+        do = "These weights need a later cerebatch: update it, or use those that it brings."
+        raise WeightsError(card, expected=expected, found=f"version {read.format}", do=do)
+    return read
