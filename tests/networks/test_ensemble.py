@@ -115,7 +115,7 @@ def test_a_voxel_is_cerebellum_where_all_labels_together_are_more_probable_than_
     assert np.array_equal(found, np.where(np.indices(SHAPE)[0] == 2, 0, np.where(RIGHT, 18, 5)))
 
 
-def test_the_second_network_sees_the_closed_and_dilated_cerebellum_of_the_first() -> None:
+def test_the_second_network_of_a_whole_cascade_sees_what_the_first_found() -> None:
     def one_slab(image: Tensor) -> Tensor:
         shares = torch.zeros(3, *image.shape[2:])
         shares[1, 8:16, 8:16, 8:16] = 0.9
@@ -128,10 +128,11 @@ def test_the_second_network_sees_the_closed_and_dilated_cerebellum_of_the_first(
     cascade = WholeCascade("dpn", Says(one_slab), second)
     cascade.structure_shares(given, cascade.side_shares(given))
     (seen,) = second.seen
-    # The block holds two voxels around the slab, and begins and ends at multiples of 8.
+    # As in its training: the fissure is open, and the block begins and ends at multiples of 8.
     inside = np.zeros(BOX, dtype=bool)
-    inside[6:18, 6:18, 6:18] = True
-    assert np.array_equal(seen[0, 0].numpy(), (given.t1w * inside)[:24, :24, :24])
+    inside[8:16, 8:16, 8:16] = True
+    inside[12] = False
+    assert np.array_equal(seen[0, 0].numpy(), (given.t1w * inside)[8:16, 8:16, 8:16])
 
 
 def test_a_side_is_seen_by_itself_and_turned_as_a_left_one() -> None:
@@ -161,6 +162,13 @@ def test_a_side_is_seen_by_itself_and_turned_as_a_left_one() -> None:
     assert (shares[4, 24:] == 0).all()
     assert (shares[13 + 4, 16:] > 0.99).all()
     assert (shares[13 + 4, :16] == 0).all()
+
+
+def test_a_share_of_the_side_that_is_not_asked_for_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = labelled(monkeypatch, SideCascade("unet-s2d", Says(everywhere(0.3, 0.25)), Says(lobule(5))))
+    assert (found.dseg == 5).all()
+    assert np.allclose(found.probabilities[0], 0.45, atol=1e-5)
+    assert np.allclose(found.probabilities.sum(axis=0), 1, atol=1e-5)
 
 
 def test_of_one_side_alone_the_other_is_not_asked_for() -> None:
