@@ -15,8 +15,8 @@ from cerebatch.labels import STRUCTURES
 from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, lobules_of, sides_of
 from cerebatch.spatial.space import LabelMap, Volume
 
-_CLOSING, _MARGIN = 2, 2
-"""Voxels of 1 mm by which a mask is closed, and then dilated."""
+_CLOSING_MM, _MARGIN_MM = 2.0, 2.0
+"""By how much a mask is closed, and then dilated."""
 
 
 def one_hot(codes: LabelMap | None, classes: int, shape: tuple[int, ...]) -> Volume:
@@ -33,18 +33,21 @@ def whole_input(t1w: Volume, t2w: Volume, atlas: LabelMap | None) -> Volume:
     return np.concatenate([np.stack([t1w, t2w]), one_hot(own, SIDES, t1w.shape)])
 
 
-def seen_mask(side: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def seen_mask(side: NDArray[np.bool_], resolution: float = 1.0) -> NDArray[np.bool_]:
     """Closed and dilated mask of a side.
 
     Parameters
     ----------
     side : (X, Y, Z) bool
         What the first network found of it, holes where the fissures are.
+    resolution : float
+        Edge of a voxel in millimetres.
     """
+    closing, margin = (round(reach / resolution) for reach in (_CLOSING_MM, _MARGIN_MM))
     mask = torch.from_numpy(side.astype(np.float32))[None, None]
-    grown = _dilated(mask, _CLOSING)
-    closed = 1 - _dilated(1 - grown, _CLOSING)
-    return np.asarray(_dilated(closed, _MARGIN)[0, 0].numpy() > 0.5)
+    grown = _dilated(mask, closing)
+    closed = 1 - _dilated(1 - grown, closing)
+    return np.asarray(_dilated(closed, margin)[0, 0].numpy() > 0.5)
 
 
 def _dilated(mask: torch.Tensor, voxels: int) -> torch.Tensor:

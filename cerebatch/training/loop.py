@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +72,7 @@ class Training:
         if config.start is not None:
             card = read_card(config.start, lesson.card)
             fill(part_of(self.network, card), config.start, card)
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
-        )
+        self.averaged = torch.optim.swa_utils.AveragedModel(self.network, avg_fn=_moving_average(config.average))
         self.step = 0
         self._optimizer = self._make_optimizer()
         checkpoint = folder / CHECKPOINT
@@ -168,3 +165,12 @@ class Training:
         self._optimizer = self._make_optimizer()
         self.step = before
         self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _moving_average(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential; short at first, so that nothing is left of where the weights began."""
+
+    def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        return torch.lerp(current, averaged, min(most, (1 + int(steps)) / (10 + int(steps))))
+
+    return average

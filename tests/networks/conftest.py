@@ -24,7 +24,15 @@ def write() -> Write:
         torch.manual_seed(seed)
         network = build(architecture, task)
         size = parameters_of(network)
-        card = Card(architecture=architecture, task=task, resolution_mm=mm, parameters=size, training={"steps": 0})
+        version = 2 if architecture == "unet-s2d" else 1
+        card = Card(
+            format=version,
+            architecture=architecture,
+            task=task,
+            resolution_mm=mm,
+            parameters=size,
+            training={"steps": 0},
+        )
         return write_weights(folder, network, card)
 
     return written
