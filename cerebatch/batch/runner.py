@@ -7,8 +7,6 @@ next. It knows cases only while they are in flight, so that a hundred thousand n
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import queue
 import threading
 import time
@@ -17,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from cerebatch.batch.advance import Call, is_full, note
+from cerebatch.batch.advance import Call, Progress, is_full, note
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.job import Job, Kind, Needs
 from cerebatch.batch.ledger import lease as leases
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.lease import Lease
 from cerebatch.batch.ledger.records import DISK_FULL, HANG, KILLED, LOST, Failure, write_model
+from cerebatch.io.process import this_process
 
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
@@ -53,7 +52,7 @@ class Outcome:
         Skipped: it was done before. Elsewhere: another run is at it. Handed back: the run was stopped.
     failure : Failure or None
     holder : Lease or None
-        Of the run that is at it.
+        Of the run that is at it; None where it took the case from this one and has ended it.
     """
 
     case: str
@@ -76,6 +75,7 @@ class _InFlight:
     told: str = ""
     started: str = ""
     attempt: int = 0
+    taken_over: bool = False
 
 
 class Relay:
@@ -110,7 +110,7 @@ class Relay:
         self._needs, self._tell = needs, tell
         self._engines: Mapping[Kind, Engine] = {}
         self._larger_gb, self._retry_failed = larger_gb, retry_failed
-        self._lease = Lease(run=run, host=platform.node(), pid=os.getpid(), seconds=lease_seconds)
+        self._lease = Lease(run=run, seconds=lease_seconds, **this_process().model_dump())
         self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
         self._flying: dict[str, _InFlight] = {}
         self._disk_full = 0
@@ -175,6 +175,8 @@ class Relay:
                 break
             self._say_what_waits(more)
             yield from self._answer()
+            for name in [name for name, case in self._flying.items() if case.taken_over]:
+                yield self._give_up(name)
 
     def _room(self) -> int:
         return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
@@ -203,7 +205,10 @@ class Relay:
         self._engines[case.needs.kind].submit(self._call(case), lambda result: self._inbox.put((name, result)))
 
     def _call(self, case: _InFlight) -> Call:
-        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt)
+        return Call(
+            case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt,
+            self._lease.run, self._lease.seconds,
+        )  # fmt: skip
 
     def _most_gb(self, needs: Needs) -> float:
         while (larger := self._larger_gb(needs)) is not None:
@@ -252,6 +257,11 @@ class Relay:
         case = self._flying.get(name)
         if case is None:  # handed back already
             return None
+        if self._is_taken_over(case):
+            return self._give_up(name)
+        if isinstance(result, Progress) and result.taken_over:
+            seen = "its node sees the lease of another run. Do all nodes see the same OUT_DIR?"
+            result = EngineFailure(name, case.stage, LOST, seen)
         if isinstance(result, EngineFailure):
             return self._place_failed(case, result)
         if result.failure is not None:
@@ -267,6 +277,23 @@ class Relay:
             return self._leave(name, "handed back")
         self._hand_out(name)
         return None
+
+    def _is_taken_over(self, case: _InFlight) -> bool:
+        """Whether another run took a case; asked anew if this one was away for long, as after SIGSTOP."""
+        if not case.taken_over and time.monotonic() - case.renewed > self._lease.seconds / 2:
+            self._renew(case)
+        return case.taken_over
+
+    def _give_up(self, name: str) -> Outcome:
+        """Leave a case to the run that took it; nothing more is written about it."""
+        case = self._flying[name]
+        self._engine(name).cancel(name)
+        holder = leases.read_lease(case.job.lease_path)
+        who = f"run {holder.run} on {holder.host}" if holder is not None else "another run, which has ended it"
+        why = f"this run was not heard of for {self._lease.seconds:g} s, and the case was taken by {who}"
+        self._tell(Event(name, "elsewhere", case.stage, message=why))
+        self._flying.pop(name)
+        return Outcome(name, "elsewhere", holder=holder)
 
     def _place_failed(self, case: _InFlight, result: EngineFailure) -> Outcome | None:
         """Try again where that can help."""
@@ -337,10 +364,16 @@ class Relay:
             due = time.monotonic() - self._lease.seconds / 4
             for case in list(self._flying.values()):
                 if case.renewed < due or case.told != case.started:
-                    case.renewed, case.told = time.monotonic(), case.started
-                    now_at = {"stage": case.stage, "started": bool(case.started)}
-                    with contextlib.suppress(OSError):
-                        leases.renew(case.job.lease_path, self._lease.model_copy(update=now_at))
+                    self._renew(case)
+
+    def _renew(self, case: _InFlight) -> None:
+        told = case.started
+        now_at = {"stage": case.stage, "started": bool(told)}
+        with contextlib.suppress(OSError):  # it cannot be told now; soon again
+            if leases.renew(case.job.lease_path, self._lease.model_copy(update=now_at)):
+                case.renewed, case.told = time.monotonic(), told
+            elif case.job.name in self._flying:  # and not given back a moment ago
+                case.taken_over = True
 
     def _say_what_waits(self, more: bool) -> None:
         """Tell each engine how many calls it has or will soon have."""

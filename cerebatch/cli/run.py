@@ -308,8 +308,9 @@ def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Conso
     if counts["handed back"]:
         say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
     for outcome in sorted(outcomes, key=lambda o: o.case):
-        if outcome.holder is not None:
-            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
+        if outcome.status == "elsewhere":
+            at_work = f"is at work in run {outcome.holder.run} on {outcome.holder.host}" if outcome.holder else ""
+            say(console, f"elsewhere: {outcome.case} {at_work or 'was taken by another run, which has ended it'}")
         if outcome.failure is not None:
             say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
     for problem in cohort.problems:

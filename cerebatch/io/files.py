@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import DatasetError, InputError
+from cerebatch.io.temporary import temporary_name
 from cerebatch.labels import LABELS
 from cerebatch.spatial.space import Grid, Volume
 
@@ -140,6 +140,6 @@ def write_label_table(path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write text so that a reader sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

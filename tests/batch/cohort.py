@@ -4,7 +4,7 @@
 
 Four stages like the real ones. Each reads what the one before wrote and writes it with a line more; every start is
 added to OUT_DIR/starts.log, which the relay does not know. Faults: raise, read (the input is unreadable), hang,
-memory, exit, full (no space on the disk). A fault ends when OUT_DIR/mended is there; "once" ones by themselves.
+wait, memory, exit, full (no space on the disk). A fault ends when OUT_DIR/mended is there; "once" ones by themselves.
 """
 
 from __future__ import annotations
@@ -101,6 +101,9 @@ class SmallJob(Job):
                 raise ValueError("made to fail")
             case "hang":
                 time.sleep(3600)
+            case "wait":
+                while not (self.out_dir / "mended").exists():
+                    time.sleep(0.05)
             case "memory":
                 held = bytearray(os.urandom(1024)) * 1_500_000
                 time.sleep(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ class TestTheWayOfACase:
         (job,) = make_jobs(1)
         left = job.scratch / ".prepare.123-abcdef01.tmp"
         left.mkdir(parents=True)
+        os.utime(left, (0, 0))
         call(job, "prepare")
         assert not left.exists()
 

@@ -8,19 +8,16 @@ not, as in a folder that was copied or archived, the digest decides. There is no
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cerebatch.io.temporary import temporary_name
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -200,32 +197,6 @@ def write_model(path: Path, model: BaseModel) -> None:
     temporary = temporary_name(path)
     temporary.write_text(model.model_dump_json(indent=2) + "\n")
     temporary.replace(path)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that nothing else uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-
-
-def sweep(path: Path) -> None:
-    """Remove what a killed process left beside `path` under a temporary name."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-@contextmanager
-def temporary_folder(beside: Path) -> Iterator[Path]:
-    """A folder for an output that is not yet whole, on the same file system; gone afterwards."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    folder = temporary_name(beside)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(source: Path, target: Path) -> dict[str, FileStamp]:

@@ -20,10 +20,9 @@ from cerebatch.batch.ledger.records import (
     publish,
     read_record,
     stage_key,
-    temporary_folder,
-    temporary_name,
     write_model,
 )
+from cerebatch.io.temporary import temporary_folder, temporary_name
 
 one_folder_for_all_examples = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
