@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cerebatch.batch.job import Job, Needs, Stage
@@ -18,6 +18,7 @@ from cerebatch.batch.ledger.lease import is_lost
 from cerebatch.batch.ledger.records import (
     DISK_FULL,
     Failure,
+    Fault,
     FileStamp,
     Record,
     publish,
@@ -26,7 +27,8 @@ from cerebatch.batch.ledger.records import (
     utc_now,
     write_model,
 )
-from cerebatch.errors import CerebatchError
+from cerebatch.errors import CerebatchError, InstallationError, QueueError
+from cerebatch.io.process import node_name
 from cerebatch.io.temporary import sweep, temporary_folder
 
 
@@ -51,6 +53,8 @@ class Call:
         Id of the run that holds the case; once another has taken it nothing more is written. Empty: nobody holds it.
     lease_seconds : float
         After so long without renewal another run may take the case.
+    avoid : tuple of str
+        Hosts where it had better not run, if there are others.
     """
 
     job: Job
@@ -61,6 +65,7 @@ class Call:
     attempt: int = 0
     run: str = ""
     lease_seconds: float = 120.0
+    avoid: tuple[str, ...] = ()
 
     @property
     def is_taken_over(self) -> bool:
@@ -92,6 +97,8 @@ class Progress:
         Whether the failure is one of an earlier run, not tried again.
     taken_over : bool
         Whether the case is another run's by now; nothing was published.
+    host : str
+        Where it came of.
     """
 
     case: str
@@ -101,6 +108,7 @@ class Progress:
     failure: Failure | None = None
     known: bool = False
     taken_over: bool = False
+    host: str = ""
 
 
 class _TakenOverError(Exception):
@@ -151,6 +159,10 @@ def advance(call: Call, tell: Tell) -> Progress:
     progress : Progress
         Whatever a stage raises is a failure in it. Only what ends a process goes further.
     """
+    return replace(_advance(call, tell), host=node_name())
+
+
+def _advance(call: Call, tell: Tell) -> Progress:
     job = call.job
     stage_name, key = call.stage, ""
     try:
@@ -241,18 +253,35 @@ def note(job: Job, line: str) -> None:
 
 
 def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
-    job, kind, message = call.job, type(error).__name__, str(error)
+    job, kind, message, host = call.job, type(error).__name__, str(error), node_name()
     if is_full(error):
         kind = DISK_FULL
         message = (
-            f"no space left for {getattr(error, 'filename', None) or job.out_dir}. Free some, or give another --work "
-            "or OUT_DIR; the next run tries again."
+            f"no space left on {host} for {getattr(error, 'filename', None) or job.out_dir}. Free some, or give "
+            "another --work or OUT_DIR; the next run tries again."
         )
     elif not isinstance(error, CerebatchError):
         with contextlib.suppress(OSError):
             note(job, "".join(traceback.format_exception(error)).rstrip())
-        message = f"unexpected {kind}: {error}. The details are in logs/{job.log_path.name}."
-    return Failure(case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits)
+        message = f"unexpected {kind} on {host}: {error}. The details are in logs/{job.log_path.name}."
+    return Failure(
+        case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits, host=host,
+        fault=fault_of(error),
+    )  # fmt: skip
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Whose fault an error is, looking at what caused it, too.
+
+    Only errors that cerebatch raises on purpose can be the case's: whatever else is raised may be due to the host.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        by_system = isinstance(cause, OSError) and cause.errno is not None  # broken gzip is an OSError without number
+        if by_system or isinstance(cause, ImportError | MemoryError | InstallationError | QueueError):
+            return "place"
+        cause = cause.__cause__
+    return "case" if isinstance(error, CerebatchError) else "unknown"
 
 
 def is_full(error: Exception) -> bool:

@@ -18,7 +18,8 @@ from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
 from cerebatch.batch.job import KNOWN_STAGES, Job
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.manifest import End, Manifest, begin, finish, runs_folder
-from cerebatch.batch.runner import Outcome, Relay, Status
+from cerebatch.batch.outcome import Outcome, Status
+from cerebatch.batch.runner import Relay
 from cerebatch.io.process import this_process
 
 INTERRUPTED = 130

@@ -16,7 +16,7 @@ from cerebatch.cli.options import SOME_FAILED, Registrar, helper_weights_if, say
 from cerebatch.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from cerebatch.batch.runner import Outcome
+    from cerebatch.batch.outcome import Outcome
 
 _MAKE = "make"
 

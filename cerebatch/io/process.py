@@ -71,6 +71,11 @@ def this_process() -> ProcessIdentity:
     return ProcessIdentity(host=platform.node(), pid=pid, boot=boot, namespace=namespace, born=_born(pid))
 
 
+def node_name() -> str:
+    """Name of this host as its batch scheduler says it, else as it says itself."""
+    return os.environ.get("SLURMD_NODENAME") or platform.node()
+
+
 @cache
 def _world(pid: int) -> tuple[str, str]:
     """Boot and namespaces of this process, whose number it is."""
