@@ -119,7 +119,7 @@ class Status:
         at or waits for; empty if not known yet), "taken" (UTC, ISO 8601), "seconds" (after which it is stale unless
         renewed).
     failed : list of Failure
-        "case", "stage", "kind", "message", "key", "limits", "when", see `records.Failure`.
+        "case", "stage", "kind", "message", "key", "limits", "host", "fault", "when", see `records.Failure`.
     failed_by_kind : dict
         Kind of failure -> number of cases, the most frequent first.
     left_out : dict

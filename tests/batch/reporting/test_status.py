@@ -381,7 +381,7 @@ class TestCommand:
             "name done at_work failed to_do timed mean_seconds largest_seconds peak_mb"
         )
         assert " ".join(told["at_work"]["at-work"]) == ("host pid boot namespace born run stage started taken seconds")
-        assert " ".join(told["failed"][0]) == "case stage kind message key limits when"
+        assert " ".join(told["failed"][0]) == "case stage kind message key limits host fault when"
         assert " ".join(told["runs"][0]) == "run began host pid profile cases how ended counts"
         assert told["left_out"] == {"odd": "no T1w"}
 
