@@ -22,8 +22,8 @@ class Hosts:
         self._alike_on: list[str] = []
         self.left_out: tuple[str, ...] = ()
 
-    def worked(self, host: str, *, failed_on: tuple[str, ...] = ()) -> list[str]:
-        """A stage worked on a host, perhaps after it had failed on others: these are to blame for it.
+    def worked(self, host: str, *, suspects: tuple[str, ...] = ()) -> list[str]:
+        """A stage worked on a host, and the suspects, where it had failed before, are to blame for that.
 
         Returns
         -------
@@ -34,7 +34,7 @@ class Hosts:
         self._in_a_row.pop(host, None)
         news = [f"{host} is no longer left out: a stage worked there"] if host in self.left_out else []
         self.left_out = tuple(one for one in self.left_out if one != host)
-        for other in failed_on:
+        for other in suspects:
             news += self._blame(other, "stages failed there and worked elsewhere") if other != host else []
         return news
 

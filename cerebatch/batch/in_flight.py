@@ -34,6 +34,8 @@ class InFlight:
         Whether another run has it by now.
     failed_on : tuple of str
         Hosts where this stage failed and may work elsewhere.
+    suspects : tuple of str
+        Those of them that are to blame should it work elsewhere.
     """
 
     job: Job
@@ -50,6 +52,7 @@ class InFlight:
     attempt: int = 0
     taken_over: bool = False
     failed_on: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
 
 
 def not_seen(case: InFlight, stage: str) -> Failure:

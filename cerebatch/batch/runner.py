@@ -242,11 +242,11 @@ class Relay:
             return self._failed(case, result.failure, known=result.known)
         if result.ran:
             case.ran[result.ran] += 1
-            self._say(self._hosts.worked(result.host, failed_on=case.failed_on))
+            self._say(self._hosts.worked(result.host, suspects=case.suspects))
         if case.ran[result.next] > _AGAIN_AT_MOST:
             return self._failed(case, not_seen(case, result.next))
         case.lost = case.never_began = case.hung = 0
-        case.failed_on = ()
+        case.failed_on = case.suspects = ()
         if not result.next:
             return self._leave(name, "done" if case.ran else "skipped")
         case.stage, case.needs = result.next, self._needs[result.next]
@@ -306,6 +306,8 @@ class Relay:
         if failure.fault == "place":
             others = engine.has_place_beside((*self._hosts.left_out, failure.host), case.needs)
             self._blame(failure.host, failure, others=others)
+        else:
+            case.suspects = (*case.suspects, failure.host)
         if self.stopping:
             return False
         # The place for it may have turned out to be on the same host once more.
