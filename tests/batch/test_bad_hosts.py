@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client, Nanny, Scheduler, SpecCluster
 
 from cerebatch.batch.advance import Call, advance, fault_of
-from cerebatch.batch.engines.on_dask import SETTINGS, DaskEngine
+from cerebatch.batch.engines.base import Done
 from cerebatch.batch.hosts import LEAVE_OUT_AFTER, STOP_AFTER, Hosts
-from cerebatch.batch.ledger.events import Event
+from cerebatch.batch.job import Needs
+from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import DISK_FULL, Failure, write_model
 from cerebatch.batch.outcome import Outcome
 from cerebatch.batch.runner import Relay
@@ -24,35 +25,46 @@ NODES = ("n1", "n2", "n3", "n4")
 Ran = tuple[list[Outcome], list[str]]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[SpecCluster]:
-    """Four workers, each of which takes itself to be on a node of its own."""
-    import dask
+class Nodes:
+    """Four hosts by turns, all of them in this process; stages read from the environment where they are."""
 
-    workers = {
-        node: {
-            "cls": Nanny,
-            "options": {"nthreads": 1, "resources": {"cores": 1, "memory_gb": 1}, "env": {"SLURMD_NODENAME": node}},
-        }
-        for node in NODES
-    }
-    scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
-    with dask.config.set(SETTINGS), SpecCluster(workers=workers, scheduler=scheduler) as running:
-        yield running
+    slots, broken = len(NODES), ""
+
+    def __init__(self, tell: Tell, environment: pytest.MonkeyPatch) -> None:
+        self._tell, self._environment, self._turns = tell, environment, cycle(NODES)
+
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """Whether one of the four is not among them."""
+        del needs
+        return bool(set(NODES) - set(hosts))
+
+    def submit(self, call: Call, done: Done) -> None:
+        """Run it on the host whose turn it is, unless that is to be avoided and another is not."""
+        turn = [next(self._turns) for _ in NODES]
+        next(self._turns)
+        self._environment.setenv("SLURMD_NODENAME", next((node for node in turn if node not in call.avoid), turn[0]))
+        done(advance(call, self._tell))
+
+    def cancel(self, case: str) -> None:
+        """Nothing waits."""
+
+    def want(self, waiting: int) -> None:
+        """Nothing to start."""
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 @pytest.fixture
-def run(cluster: SpecCluster, make_jobs: Any) -> Callable[..., Ran]:
+def run(make_jobs: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Runs so many cases with a fault in all of them on the four nodes; outcomes, and what was said."""
 
     def go(cases: int, what: str) -> Ran:
-        faults = [f"{number}:{stage}:{what}" for number in range(cases) for stage in ("prepare", "atlas", "segment")]
-        jobs = make_jobs(cases, *faults)
+        stages = ("prepare", "atlas", "segment", "measure")
+        jobs = make_jobs(cases, *(f"{number}:{stage}:{what}" for number in range(cases) for stage in stages))
         events: list[Event] = []
         relay = Relay(jobs[0].needs(), "run", events.append)
-        with Client(cluster) as client:
-            engine = DaskEngine(client, cluster.scheduler, jobs[0].needs(), relay.hear)
-            outcomes = list(relay.carry(jobs, {"cpu": engine}))
+        outcomes = list(relay.carry(jobs, {"cpu": Nodes(relay.hear, monkeypatch)}))
         return outcomes, [event.message for event in events if event.what == "said"]
 
     return go
