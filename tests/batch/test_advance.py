@@ -47,7 +47,7 @@ class TestTheWayOfACase:
 
     def test_only_the_stage_that_was_asked_for_runs(self, make_jobs: Any) -> None:
         (job,) = make_jobs(1)
-        assert call(job, "measure") == Progress(job.name, next="prepare")
+        assert call(job, "measure") == Progress(job.name, next="prepare", host=node_name())
         assert starts(job) == []
 
     def test_four_calls_make_the_result_and_intermediate_files_go(self, make_jobs: Any) -> None:
