@@ -11,7 +11,7 @@ from rich.console import Console
 from cerebatch.cli.options import say
 
 if TYPE_CHECKING:
-    from cerebatch.batch.runner import Outcome
+    from cerebatch.batch.outcome import Outcome
     from cerebatch.io.bids import Problem
 
 _LOCKED, _INTERRUPTED = "locked by another run", "interrupted"
@@ -32,8 +32,9 @@ def print_counts(outcomes: Sequence[Outcome], console: Console) -> None:
 def print_unfinished(outcomes: Sequence[Outcome], problems: Iterable[Problem], console: Console) -> None:
     """Print which cases failed and why, which were locked, interrupted or left out."""
     for outcome in sorted(outcomes, key=lambda one: one.case):
-        if outcome.holder is not None:
-            say(console, f"{_LOCKED}: {outcome.case}, by {outcome.holder.run} on {outcome.holder.host}")
+        if outcome.status == "elsewhere":
+            by = f"by {outcome.holder.run} on {outcome.holder.host}" if outcome.holder else "which has ended it"
+            say(console, f"{_LOCKED}: {outcome.case}, {by}")
         if outcome.failure is not None:
             say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
     for problem in problems:

@@ -18,7 +18,7 @@ from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsE
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import CaseJob
-    from cerebatch.batch.runner import Outcome
+    from cerebatch.batch.outcome import Outcome
     from cerebatch.io.bids import Cohort
     from cerebatch.stages.settings import Method
 

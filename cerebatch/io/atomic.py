@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cerebatch.io.temporary import temporary_name
 
 
 @contextmanager
@@ -50,29 +48,3 @@ def folder_made_whole(path: Path) -> Iterator[Path]:
         made = Path(holder) / path.name
         yield made
         made.rename(path)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that nothing else uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-
-
-def sweep(path: Path) -> None:
-    """Remove what a killed process left beside `path` under a temporary name."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-@contextmanager
-def temporary_folder(beside: Path) -> Iterator[Path]:
-    """A folder for an output that is not yet whole, on the same file system; gone afterwards."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    folder = temporary_name(beside)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cerebatch.io.atomic import folder_made_whole, sweep, temporary_folder, temporary_name, write_text, written_whole
+from cerebatch.io.atomic import folder_made_whole, write_text, written_whole
+from cerebatch.io.temporary import temporary_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -49,14 +50,6 @@ class TestAFolder:
             made.mkdir()
             raise RuntimeError("in the middle")
         assert names(tmp_path) == []
-
-
-def test_sweeping_takes_what_was_left_for_this_path_alone(tmp_path: Path) -> None:
-    temporary_name(tmp_path / "out").write_text("left")
-    temporary_name(tmp_path / "out").mkdir()
-    temporary_name(tmp_path / "out-2").write_text("another's")
-    sweep(tmp_path / "out")
-    assert [name.split(".")[1] for name in names(tmp_path)] == ["out-2"]
 
 
 def test_a_temporary_folder_is_gone_afterwards(tmp_path: Path) -> None:

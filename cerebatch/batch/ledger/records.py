@@ -13,13 +13,15 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cerebatch.io.atomic import write_text
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+Fault = Literal["case", "place", "unknown"]
 
 KILLED, HANG, LOST, DISK_FULL = "Killed", "Hang", "Lost", "DiskFull"
 """Failures of the place rather than of a stage: ended for its memory, past its time, gone with its worker, no space."""
@@ -147,6 +149,10 @@ class Failure(BaseModel):
         Of the stage; empty where it could not even be planned.
     limits : dict
         Memory and time that it had. While they and the key are the same it would fail again.
+    host : str
+        Where it happened; empty where that is not known.
+    fault : {"case", "place", "unknown"}
+        Of the scan and the settings; of the host, the file system or the installation there; of either.
     when : str
         UTC, ISO 8601.
     """
@@ -159,11 +165,13 @@ class Failure(BaseModel):
     message: str
     key: str = ""
     limits: dict[str, float] = {}
+    host: str = ""
+    fault: Fault = "unknown"
     when: str = Field(default_factory=utc_now)
 
     def would_repeat(self, stage: str, key: str, limits: dict[str, float]) -> bool:
         """Whether the same stage under the same limits would fail the same way."""
-        own_fault = bool(self.key) and self.kind not in (LOST, DISK_FULL)
+        own_fault = bool(self.key) and (self.fault == "case" or self.kind in (KILLED, HANG))
         return own_fault and (self.stage, self.key, self.limits) == (stage, key, limits)
 
 

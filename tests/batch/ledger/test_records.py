@@ -22,7 +22,7 @@ from cerebatch.batch.ledger.records import (
     stage_key,
     write_model,
 )
-from cerebatch.io.atomic import temporary_folder, temporary_name
+from cerebatch.io.temporary import temporary_folder, temporary_name
 
 one_folder_for_all_examples = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
