@@ -238,13 +238,14 @@ def against_cerebnet(scan: Scan, dseg: LabelMap, data: Path) -> dict[str, object
     ceiling = agreement(as_shown(truth.other, scan.t1w, truth.protocol), truth.other, truth.protocol)
     folded = agreement(with_folia(dseg, _BOX), truth.other, truth.protocol)
     figures = score_in_box(dseg, truth)
-    return {"scan": scan.name} | figures | {"regions_folia": folded.region_dice, "ceiling": ceiling.region_dice}
+    more = {"regions_folia": folded.region_dice, "ceiling": ceiling.region_dice}
+    return {"scan": scan.name, **figures, **more}
 
 
 def against_hands(scan: Scan, dseg: LabelMap, data: Path) -> dict[str, object]:
     """Figures against the manual outline."""
     path = manual_path(in_data(scan.name, data), data)
-    return {"scan": scan.name} | score_in_box(dseg, scan.truth(path, "manual-outline"))
+    return {"scan": scan.name, **score_in_box(dseg, scan.truth(path, "manual-outline"))}
 
 
 def rescans(scans: list[Scan], labels: Labeller, data: Path) -> list[dict[str, object]]:
