@@ -23,8 +23,9 @@ COLUMNS = {
     "native_count_cm3": {"Description": "Voxels counted on the grid of the scan", "Units": "cm3"},
     "percent_icv": {"Description": "volume_cm3 in per cent of the intracranial volume", "Units": "%"},
     "with_folia_cm3": {
-        "Description": "As volume_cm3, white matter of the folia counted with its lobule, as CERES and manual maps do; "
-        "n/a where the method does not tell them apart",
+        "Description": "As volume_cm3, white matter of the folia counted with its lobule, as CERES and manual maps do: "
+        "by a vote of its own where an atlas was fused from a library's cases; else white matter that an opening by "
+        "3 mm takes away is counted with the nearest lobule of its side",
         "Units": "cm3",
     },
     "asymmetry": {
