@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from cerebatch.labels import STRUCTURES
-from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, lobules_of, sides_of
+from cerebatch.labels import side_of, structure_of
+from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, sides_of
 from cerebatch.spatial.space import LabelMap, Volume
 
+_LEFT = 1
 _CLOSING_MM, _MARGIN_MM = 2.0, 2.0
 """By how much a mask is closed, and then dilated."""
 
@@ -54,6 +55,11 @@ def _dilated(mask: torch.Tensor, voxels: int) -> torch.Tensor:
     return functional.max_pool3d(mask, 2 * voxels + 1, stride=1, padding=voxels)
 
 
+def left_structures(dseg: LabelMap) -> LabelMap:
+    """Classes of the second network on the left; the right side is background."""
+    return np.where(side_of(dseg) == _LEFT, structure_of(dseg), np.uint8(0))
+
+
 def side_input(
     t1w: Volume, t2w: Volume, atlas: LabelMap | None, mask: NDArray[np.bool_]
 ) -> tuple[Volume, tuple[slice, slice, slice]]:
@@ -76,5 +82,5 @@ def side_input(
     block = crop_around(mask)
     inside = mask[block]
     images = [np.where(inside, image[block], image.min()) for image in (t1w, t2w)]
-    own = None if atlas is None else lobules_of(np.where(atlas[block] <= len(STRUCTURES), atlas[block], np.uint8(0)))
+    own = None if atlas is None else left_structures(atlas[block])
     return np.concatenate([np.stack(images), one_hot(own, LOBULES, inside.shape)]), block

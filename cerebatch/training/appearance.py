@@ -150,7 +150,7 @@ class _Cerebellum:
 
 
 def _vote(votes: LabelMap) -> LabelMap | None:
-    """The labels that most of some of the other people say; ties go to one of them."""
+    """The labels that most of the other people say; where no label has a majority, what one of them says."""
     if not len(votes):
         return None
     chosen = int(torch.randint(len(votes), (1,)))

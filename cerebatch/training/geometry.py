@@ -146,7 +146,6 @@ class Geometries:
         box = cerebellum_box(COARSE_MM)
         grid = random_grid(box.shape, COARSE_MM, _STRENGTH)
         lobules = case.lobules[::2, ::2, ::2]
-        size_mm = torch.tensor([float(n) for n in box.shape][::-1])
         for _ in range(int(torch.randint(_SIZED + 1, (1,)))):
             label = 1 + int(torch.randint(len(LABELS), (1,)))
             volume = 1 + _SIZE * (2 * float(torch.rand(1)) - 1)
@@ -157,9 +156,7 @@ class Geometries:
             middle = zip(ndimage.center_of_mass(own), box.shape, strict=True)
             centre = torch.tensor([2 * (float(c) + 0.5) / n - 1 for c, n in middle][::-1])
             weight = deformed(torch.from_numpy(near / near.max())[None], grid)[0]
-            # In millimetres, for the units of the three axes differ.
-            away_mm = (grid[0] - centre) * size_mm / 2
-            grid = grid + ((volume ** (-1 / 3) - 1) * weight[..., None] * away_mm * 2 / size_mm)[None]
+            grid = grid + ((volume ** (-1 / 3) - 1) * weight[..., None] * (grid[0] - centre))[None]
         return grid
 
     def _read_case(self, index: int) -> Geometry:
