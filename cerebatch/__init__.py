@@ -18,7 +18,7 @@ _ROOM = {
     "segment": "api",
     "volumes_of": "api",
 }
-"""Name -> module that it comes from. Not imported by name, for the rooms below would then seem to import the ones above."""
+"""Name -> module that it comes from; in words, for else the rooms below would seem to import the ones above."""
 
 __all__ = ["__version__", *_ROOM]
 

@@ -83,7 +83,7 @@ def segment(
     >>> found.volumes.query("structure == 'cerebellum'")  # doctest: +SKIP
     >>> found.save("results")  # doctest: +SKIP
     """
-    from cerebatch.batch.cluster.profile import usable_cores
+    from cerebatch.batch.cluster.machine import usable_cores
     from cerebatch.io.bids import Case
     from cerebatch.single.given import take
     from cerebatch.single.naming import label_of, parse_name
