@@ -17,6 +17,7 @@ from cerebatch.cli.options import COULD_NOT_RUN, say
 from cerebatch.cli.pages import labels
 from cerebatch.cli.profile import profile_app
 from cerebatch.cli.run import run
+from cerebatch.cli.segment import segment
 from cerebatch.cli.simulate import simulate
 from cerebatch.cli.status import status
 from cerebatch.cli.train import train
@@ -50,6 +51,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
+app.command()(segment)
 app.command()(run)
 app.command()(train)
 app.command()(status)
