@@ -147,7 +147,7 @@ def test_an_atlas_is_made_where_a_library_is_given(
 
 def test_what_is_no_head_is_refused_by_the_stage_that_sees_it(weights: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).uniform(1, 100, (64, 64, 64)).astype(np.float32)
-    with pytest.raises(StageError, match="brain|template|register"):
+    with pytest.raises(StageError, match=r"brain|template|register"):
         cerebatch.segment(nib.Nifti1Image(noise, np.diag([3.0, 3.0, 3.0, 1.0])), weights=weights, resolution=4.0)
 
 
