@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -84,8 +85,7 @@ def segment(
     >>> found.save("results")  # doctest: +SKIP
     """
     from cerebatch.batch.cluster.machine import usable_cores
-    from cerebatch.io.bids import Case
-    from cerebatch.single.given import take
+    from cerebatch.single.given import take_session
     from cerebatch.single.naming import label_of, parse_name
     from cerebatch.single.segmenter import Segmenter
     from cerebatch.single.settings import settings_of
@@ -100,17 +100,16 @@ def segment(
         seed=seed,
     )
     by_path = isinstance(image, (str, os.PathLike))
-    participant, session = parse_name(name) if name else label_of(Path(image)) if by_path else ("scan", None)
-    folder = tempfile.TemporaryDirectory(prefix="cerebatch-")
-    out = Path(folder.name).resolve()
-    with tempfile.TemporaryDirectory(prefix="cerebatch-") as beside:
-        called = Case(participant, session, out).name
-        first = take(image, Path(beside), "T1w", called)
-        second = None if t2w is None else take(t2w, Path(beside), "T2w", called)
-        case = Case(participant, session, first.path, second.path if second else None, in_dataset=False)
-        with Segmenter(settings) as segmenter:
+    label = parse_name(name) if name else label_of(Path(image)) if by_path else ("scan", None)
+    out = Path(tempfile.mkdtemp(prefix="cerebatch-")).resolve()
+    try:
+        with tempfile.TemporaryDirectory(prefix="cerebatch-") as beside, Segmenter(settings) as segmenter:
+            case = take_session(image, t2w, Path(beside).resolve(), label)
             case_folder = segmenter.run(case, out, lambda event: _say(tell, event.stage, event.what))
-    return Segmentation(case.name, folder, case_folder)
+        return Segmentation(case.name, out, case_folder)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def volumes_of(dseg: Any) -> DataFrame:

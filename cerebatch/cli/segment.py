@@ -93,14 +93,10 @@ def segment(
 
 
 def _one(scan: Path, t2w: Path | None, label: Label, out: Path, segmenter: Segmenter, console: Console) -> None:
-    from cerebatch.io.bids import Case
-    from cerebatch.single.given import take
+    from cerebatch.single.given import take_session
 
     began = time.monotonic()
-    called = Case(*label, t1w=out).name
-    first = take(scan, out / "converted", "T1w", called)
-    second = None if t2w is None else take(t2w, out / "converted", "T2w", called)
-    case = Case(*label, first.path, second.path if second else None, in_dataset=False)
+    case = take_session(scan, t2w, out / "converted", label)
     with _progress(case.name, segmenter.stages, console) as tell:
         folder = segmenter.run(case, out, tell)
     say(console, f"{case.name}: done in {time.monotonic() - began:.0f} s: {folder / 'anat'}")

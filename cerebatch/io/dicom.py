@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cerebatch.errors import InstallationError, UnreadableScanError
+from cerebatch.errors import InputError, InstallationError, UnreadableScanError
 
 SERIES = "a folder with the DICOM files of one series"
 
@@ -39,7 +39,12 @@ def convert_series(folder: Path, image: Path) -> Path:
         dcm2niix is not there.
     """
     program = _dcm2niix()
-    image.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        image.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            image.parent, expected="a folder that can be written", found=str(error.strerror), do="Give another folder."
+        ) from error
     with tempfile.TemporaryDirectory(dir=image.parent, prefix=".dicom-") as made:
         # -b y: a sidecar; -ba y: without names; -z y: compressed; -x n: nothing cropped; -m y: one stack a series
         command = [program, "-b", "y", "-ba", "y", "-z", "y", "-x", "n", "-m", "y", "-f", "%s_%d_%z", "-o", made]

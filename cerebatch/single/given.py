@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cerebatch.errors import InputError, SettingsError, UnreadableScanError
+from cerebatch.io.bids import Case
 from cerebatch.io.dicom import convert_series
 from cerebatch.io.scan import EXTENSIONS, FORMATS, read_scan
+from cerebatch.single.naming import Label
 from cerebatch.spatial.ants_bridge import affine_of
 
 Role = Literal["T1w", "T2w"]
@@ -40,6 +42,37 @@ class Given:
         if error.path != self.path:
             return error
         return type(error)(self.told, expected=error.expected, found=error.found, do=error.do)
+
+
+def take_session(image: object, t2w: object | None, folder: Path, label: Label) -> Case:
+    """The case that one or two scans of a person are, refused now where no stage could use them.
+
+    Parameters
+    ----------
+    image, t2w : path, nibabel image or ANTs image
+        A path may name a folder of DICOM files; t2w is None where there is none.
+    folder : Path
+        Gets files where such have to be written.
+    label : tuple of str
+        Participant and session.
+
+    Raises
+    ------
+    ScanError
+        An image cannot be used.
+    SettingsError
+        It is nothing of the kind.
+    """
+    name = Case(*label, t1w=folder).name
+    first = take(image, folder, "T1w", name)
+    if t2w is None:
+        return Case(*label, t1w=first.path, in_dataset=False)
+    second = take(t2w, folder, "T2w", name)
+    if t2w is image or (second.path.exists() and second.path.samefile(first.path)):
+        raise UnreadableScanError(
+            second.told, expected="a T2w beside the T1w", found="the T1w itself", do="Give the T2w, or leave it out."
+        )
+    return Case(*label, t1w=first.path, t2w=second.path, in_dataset=False)
 
 
 def take(image: object, folder: Path, role: Role, name: str) -> Given:

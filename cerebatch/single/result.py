@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cerebatch.errors import DatasetError
@@ -24,15 +24,16 @@ class Segmentation:
     ----------
     name : str
         Of the case, ``sub-X``.
-    folder : TemporaryDirectory
-        All outputs, as `cerebatch run` writes them; goes when this object goes.
+    folder : Path
+        All outputs, as `cerebatch run` writes them; removed when this object goes.
     case_folder : Path
         That holds ``anat/``, in it.
     """
 
-    def __init__(self, name: str, folder: TemporaryDirectory[str], case_folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, case_folder: Path) -> None:
         self.name = name
         self._folder = folder
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._case_folder = case_folder
         self._result: Result = read_result(name, case_folder)
 
@@ -118,7 +119,7 @@ class Segmentation:
         DatasetError
             The folder has results under this name already, or the page could not be written.
         """
-        out, source = Path(folder).expanduser().absolute(), Path(self._folder.name)
+        out, source = Path(folder).expanduser().absolute(), self._folder
         case_folder = out / self._case_folder.relative_to(source)
         if (case_folder / "anat").exists():
             raise DatasetError(

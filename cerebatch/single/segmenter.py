@@ -7,6 +7,7 @@ and not the caller.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ class Segmenter:
                 if isinstance(result, EngineFailure):
                     raise StageError(f"{case.name}: {result.stage}: {result.message}")
                 if result.failure is not None:
-                    raise _raised(result.failure)
+                    raise _raised(job, result.failure)
                 if not result.next:
                     return out / case.folder.parent
                 call = replace(call, stage=result.next)
@@ -122,9 +123,13 @@ def _refuse_other_scan(job: CaseJob) -> None:
         )
 
 
-def _raised(failure: Failure) -> CerebatchError:
-    """The error that a failure tells of; of those that hold more than words, their kind is lost."""
+def _raised(job: CaseJob, failure: Failure) -> CerebatchError:
+    """The error that a failure tells of; what nobody foresaw brings the log of the case as a note."""
     kind = getattr(errors, failure.kind, None)
-    if isinstance(kind, type) and issubclass(kind, CerebatchError) and not issubclass(kind, errors.InputError):
-        return kind(failure.message)
-    return StageError(f"{failure.case}: {failure.stage}: {failure.message}")
+    if isinstance(kind, type) and issubclass(kind, CerebatchError):
+        # Those of inputs hold more than words: their kind is lost.
+        return (StageError if issubclass(kind, errors.InputError) else kind)(failure.message)
+    error = StageError(f"{failure.case}: {failure.stage}: {failure.message}")
+    with contextlib.suppress(OSError):
+        error.add_note(job.log_path.read_text(errors="replace"))
+    return error

@@ -23,7 +23,7 @@ from cerebatch.errors import (
 )
 from cerebatch.io import dicom
 from cerebatch.io.scan import read_scan
-from cerebatch.single.given import take
+from cerebatch.single.given import take, take_session
 
 SHAPE = (64, 64, 60)
 
@@ -177,6 +177,11 @@ def test_settings_that_contradict_each_other_are_refused(
 def test_a_second_scan_is_refused_as_the_first_would_be(scan: Path, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ScanGeometryError, match="the T2w in memory"):
         api.segment(scan, image((*SHAPE, 3)), weights=weights, resolution=4.0)
+
+
+def test_the_t1w_given_twice_is_refused(scan: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableScanError, match="expected a T2w beside the T1w, found the T1w itself"):
+        take_session(scan, str(scan), tmp_path, ("x", None))
 
 
 def test_without_dcm2niix_the_command_that_brings_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
