@@ -38,6 +38,8 @@ def convert_series(folder: Path, image: Path) -> Path:
     InstallationError
         dcm2niix is not there.
     """
+    if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
+        raise UnreadableScanError(folder, expected=SERIES, found="no files", do="Check the path.")
     program = _dcm2niix()
     try:
         image.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +103,6 @@ def _not_one(folder: Path, found: list[Path], said: str) -> UnreadableScanError:
             found=f"{len(found)} images: {names}{more} (number, name and sequence of each series)",
             do="Give the folder of the T1-weighted series alone, or convert them with dcm2niix and choose one.",
         )
-    if not any(path.is_file() for path in folder.rglob("*")):
-        return UnreadableScanError(folder, expected=SERIES, found="no files", do="Check the path.")
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Conversion required")]
     last = f"; dcm2niix said last: {lines[-1][:_LAST_LINE]}" if lines else ""
     return UnreadableScanError(

@@ -122,6 +122,14 @@ def constant(folder: Path) -> object:
 
 
 def no_orientation(folder: Path) -> object:
+    nib.save(nib.Nifti1Image(np.asarray(image().dataobj), None), folder / "turned.nii")
+    held = nib.load(folder / "turned.nii")
+    held.header.set_zooms((2.5, 2.5, 2.5))
+    nib.save(nib.Nifti1Image(held.dataobj, None, held.header), folder / "turned.nii")
+    return nib.load(folder / "turned.nii")
+
+
+def no_affine(folder: Path) -> object:
     return nib.Nifti1Image(np.asarray(image().dataobj), None)
 
 
@@ -146,7 +154,8 @@ def an_array(folder: Path) -> object:
         (series, ScanGeometryError, "the T1w in memory.*a series"),
         (not_a_number, ScanVoxelError, r"NaN.*index \(3, 4, 5\)"),
         (constant, ScanVoxelError, "the same value 1"),
-        (no_orientation, ScanGeometryError, "neither sform nor qform"),
+        (no_orientation, ScanGeometryError, r"turned\.nii: .*neither sform nor qform"),
+        (no_affine, UnreadableScanError, "the T1w in memory: expected an image with an affine"),
         (too_coarse, ScanGeometryError, "voxels of at most 3.5 mm"),
         (an_array, SettingsError, "expected a path to .* found ndarray"),
     ],
