@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cerebatch.cli.extras import require
 from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
 from cerebatch.cli.outcomes import print_unfinished
 from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
@@ -128,6 +129,8 @@ def run(
         )
         return
     place = load_profile(profile)
+    if place.kind != "serial":
+        require("cluster", f"the profile {profile}", "Or run with --profile serial, in one process.")
     cohort = find_cases(
         bids_dir,
         participants=participant_label or (),

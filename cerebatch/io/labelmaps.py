@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -52,7 +53,7 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
     return _whole(path, values), Grid.of(image)
 
 
-def _whole(path: Path, values: NDArray[np.generic]) -> NDArray[np.integer]:
+def _whole(path: Path, values: NDArray[Any]) -> NDArray[np.integer]:
     codes = values if values.dtype.kind in "ui" else np.nan_to_num(values).astype(np.int32)
     if values.ndim != 3 or not np.array_equal(codes, values):
         raise LabelMapError(
