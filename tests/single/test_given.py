@@ -34,10 +34,17 @@ def image(shape: tuple[int, ...] = SHAPE, mm: float = 2.5) -> nib.Nifti1Image:
     return nib.Nifti1Image(values, np.diag([mm, mm, mm, 1.0]))
 
 
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """A file that is taken."""
+    nib.save(image(), tmp_path / "head.nii")
+    return tmp_path / "head.nii"
+
+
 def test_a_path_is_taken_as_it_is(scan: Path, tmp_path: Path) -> None:
-    given = take(str(scan), tmp_path, "T1w", "sub-x")
+    given = take(str(scan), tmp_path / "new", "T1w", "sub-x")
     assert given.path == scan
-    assert not any(tmp_path.iterdir())
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_nibabel_image_keeps_its_values_and_grid(tmp_path: Path) -> None:
