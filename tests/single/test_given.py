@@ -129,10 +129,9 @@ def constant(folder: Path) -> object:
 
 
 def no_orientation(folder: Path) -> object:
-    nib.save(nib.Nifti1Image(np.asarray(image().dataobj), None), folder / "turned.nii")
-    held = nib.load(folder / "turned.nii")
-    held.header.set_zooms((2.5, 2.5, 2.5))
-    nib.save(nib.Nifti1Image(held.dataobj, None, held.header), folder / "turned.nii")
+    header = image().header
+    header["sform_code"] = header["qform_code"] = 0
+    nib.save(nib.Nifti1Image(np.asarray(image().dataobj), None, header), folder / "turned.nii")
     return nib.load(folder / "turned.nii")
 
 
