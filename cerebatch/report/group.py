@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cerebatch import __version__
 from cerebatch.figures.slices import Images, thumbnail
 from cerebatch.io.atomic import write_text
 from cerebatch.quality.rating import RATINGS
@@ -100,7 +100,7 @@ def merge(
         thumbnails=_thumbnails(results, processes),
         model=model,
         about_model=about,
-        version=__version__,
+        version=version("cerebatch"),
     )
     write_text(out / "cohort.html", html)
     return Merged(len(results), len(missing))

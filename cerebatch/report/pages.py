@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
-from cerebatch import __version__
 from cerebatch.errors import CerebatchError
 from cerebatch.io.atomic import write_text, written_whole
 from cerebatch.io.files import write_json, write_rows
@@ -134,7 +134,12 @@ def write_page(order: Order) -> Written:
 
 def _digest(order: Order) -> str:
     """Of everything that a page is made from; images by size and time, small files and the model by their bytes."""
-    said = {"version": [VERSION, __version__], "person": asdict(order.person), "pdf": order.pdf, "csv": order.layout}
+    said = {
+        "version": [VERSION, version("cerebatch")],
+        "person": asdict(order.person),
+        "pdf": order.pdf,
+        "csv": order.layout,
+    }
     parts = [json.dumps(said, sort_keys=True), _templates()]
     for path in sorted((order.case_folder / "anat").glob(f"{order.name}_*")):
         if path.suffix in (".tsv", ".json"):

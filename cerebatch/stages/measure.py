@@ -186,7 +186,7 @@ def _sidecar(
     case: Case, found: Prepared, provenance: dict[str, Any], resolution: float, warnings: list[str]
 ) -> dict[str, Any]:
     return {
-        "Sources": [f"bids:raw:{(case.folder / path.name).as_posix()}" for path in (case.t1w, case.t2w) if path],
+        "Sources": case.sources,
         **provenance,
         "ResolutionMM": resolution,
         "Trial": resolution == 4.0,

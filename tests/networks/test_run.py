@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_networks import write_cascade
 
 from cerebatch.library.case import LabelledCase
 from cerebatch.measures.icv import from_affine
 from cerebatch.networks.auxiliary import intracranial, t2synth
 from cerebatch.networks.auxiliary.registration import RegistrationNetwork
 from cerebatch.networks.auxiliary.superres import SuperResolution
-from cerebatch.networks.card import Card, HelperCard, read_card
-from cerebatch.networks.weights import read_network, write_weights
+from cerebatch.networks.card import HelperCard, read_card
+from cerebatch.networks.weights import write_weights
 from cerebatch.simulation.phantom import write_cohort
 from cerebatch.stages.prepare import Prepared, prepare
 
@@ -37,16 +38,9 @@ def cerebatch(*arguments: object, cwd: Path = Path("/")) -> subprocess.Completed
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory, write: Callable[..., Path]) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cascade for 4 mm that finds a cerebellum in anything."""
-    folder = tmp_path_factory.mktemp("weights") / "mine"
-    write(folder, task="lobules", mm=4.0)
-    path = write(folder, task="sides", mm=4.0)
-    network = read_network(path)
-    with torch.no_grad():
-        network.out.bias += torch.tensor([-3.0, 0.0, 0.0])  # type: ignore[operator, union-attr]
-    write_weights(folder, network, read_card(path, Card))
-    return folder
+    return write_cascade(tmp_path_factory.mktemp("weights") / "mine")
 
 
 @pytest.fixture(scope="module")
