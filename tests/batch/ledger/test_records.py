@@ -113,7 +113,7 @@ class TestWritingRecords:
         assert "é" in text
         assert json.loads(text) == {
             "case": "sub-01", "stage": "prepare", "kind": "StageError", "message": "é", "key": "", "limits": {},
-            "when": "2026-11-22T23:56:08Z",
+            "when": "2026-11-22T23:56:08Z", "host": "", "fault": "unknown",
         }  # fmt: skip
         assert text.endswith("\n")
 
