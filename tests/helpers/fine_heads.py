@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from cerebatch.building.arbor import CORES
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box
@@ -39,7 +39,7 @@ class Heads:
         for label in range(1, 13):
             slab = slice(30 + 8 * label + shift, 38 + 8 * label + shift)
             found[80:144, slab, 50:110], found[144:208, slab, 50:110] = label, label + 13
-        found[110:144, 70:110, 70:90], found[144:178, 70:110, 70:90] = CORES
+        found[110:144, 70:110, 70:90], found[144:178, 70:110, 70:90] = WHITE_MATTER
         return found
 
     def dseg(self, index: int) -> LabelMap:
@@ -47,7 +47,9 @@ class Heads:
         found = self.lobules(index)
         sheet = np.zeros(FINE, dtype=bool)
         sheet[84:204, :, 76:84] = True
-        return np.where(sheet & (found > 0), np.where(found <= CORES[0], CORES[0], CORES[1]), found).astype(np.uint8)
+        return np.where(
+            sheet & (found > 0), np.where(found <= WHITE_MATTER[0], WHITE_MATTER[0], WHITE_MATTER[1]), found
+        ).astype(np.uint8)
 
     def tissue(self, index: int) -> LabelMap:
         """Fat around fluid around grey matter."""

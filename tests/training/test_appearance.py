@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cerebatch.building.arbor import CORES
-from cerebatch.labels import mirrored
+from cerebatch.labels import WHITE_MATTER, mirrored
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.stride import compose, decompose
 from cerebatch.training import appearance
@@ -25,7 +24,7 @@ def geometry() -> Geometry:
     for label, place in ((5, slice(10, 22)), (6, slice(22, 32)), (18, slice(32, 52))):
         codes[place, 8:40, 8:32] = LABELLED + 2 * label
         codes[place.start + 2 : place.start + 6, 12:36, 12:28] = LABELLED + 2 * label + 1
-    codes[26:30, 20:28, 16:24] = LABELLED + 2 * CORES[0]
+    codes[26:30, 20:28, 16:24] = LABELLED + 2 * WHITE_MATTER[0]
     votes = np.zeros((3, *(n // 2 for n in SHAPE)), dtype=np.uint8)
     votes[:, 6:14], votes[:2, 14:20], votes[2, 14:20] = 5, 6, 7
     return Geometry(codes, _depth(codes >= LABELLED), votes)
@@ -66,11 +65,11 @@ def test_white_matter_takes_the_code_of_its_side_and_the_core_stays(geometry: Ge
         lobules = geometry.lobules
         if not np.array_equal(truth > 0, lobules > 0):
             truth = mirrored(np.ascontiguousarray(truth[::-1]))
-        white = np.isin(truth, CORES)
+        white = np.isin(truth, WHITE_MATTER)
         assert np.array_equal(truth[~white], lobules[~white])
-        side = np.where(lobules <= CORES[0], CORES[0], CORES[1])
+        side = np.where(lobules <= WHITE_MATTER[0], WHITE_MATTER[0], WHITE_MATTER[1])
         assert np.array_equal(truth[white], side[white])
-        assert (truth[lobules == CORES[0]] == CORES[0]).all()
+        assert (truth[lobules == WHITE_MATTER[0]] == WHITE_MATTER[0]).all()
 
 
 def test_half_of_the_arbors_are_the_librarys_and_half_are_blind_to_labels(
@@ -81,16 +80,16 @@ def test_half_of_the_arbors_are_the_librarys_and_half_are_blind_to_labels(
         truth = compose(scene(geometry, 3).truth)
         if not np.array_equal(truth > 0, geometry.lobules > 0):
             truth = mirrored(np.ascontiguousarray(truth[::-1]))
-        folia = np.isin(truth, CORES) & (geometry.lobules != CORES[0])
+        folia = np.isin(truth, WHITE_MATTER) & (geometry.lobules != WHITE_MATTER[0])
         if not blind:
             assert np.array_equal(folia, geometry.arbor)
             continue
         # Deep, whatever lobule that is: across the border of two lobules too, where the library's never is.
         assert not np.array_equal(folia, geometry.arbor)
         depth_mm = geometry.depth * DEPTH_MM
-        grey = (geometry.lobules > 0) & ~folia & (geometry.lobules != CORES[0])
+        grey = (geometry.lobules > 0) & ~folia & (geometry.lobules != WHITE_MATTER[0])
         assert depth_mm[folia].mean() > depth_mm[grey].mean() + 0.5
-        share = folia.sum() / ((geometry.lobules > 0) & (geometry.lobules != CORES[0])).sum()
+        share = folia.sum() / ((geometry.lobules > 0) & (geometry.lobules != WHITE_MATTER[0])).sum()
         assert 0.05 < share < 0.4
         assert folia[20:24, 20:28, 16:24].any()
 

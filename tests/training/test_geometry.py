@@ -10,8 +10,8 @@ import torch
 from fine_heads import BOX, FINE, Heads, library_of
 from torch.nn import functional
 
-from cerebatch.building.arbor import CORES
 from cerebatch.errors import LibraryError
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.training.geometry import DEPTH_MM, LABELLED, Geometries, Geometry, _depth, _nearest
@@ -62,7 +62,7 @@ def test_a_geometry_is_on_the_fine_box_and_votes_on_the_coarse_one(drawn: Geomet
     assert not drawn.depth[drawn.lobules == 0].any()
     assert drawn.depth[drawn.lobules > 0].all()
     assert drawn.arbor.any()
-    assert not drawn.arbor[np.isin(drawn.lobules, CORES)].any()
+    assert not drawn.arbor[np.isin(drawn.lobules, WHITE_MATTER)].any()
 
 
 def test_votes_lie_where_the_head_does(drawn: Geometry) -> None:
