@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from cerebatch.labels import WHITE_MATTER
+from cerebatch.labels import WHITE_MATTER, white_matter_of
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box
@@ -47,9 +47,7 @@ class Heads:
         found = self.lobules(index)
         sheet = np.zeros(FINE, dtype=bool)
         sheet[84:204, :, 76:84] = True
-        return np.where(
-            sheet & (found > 0), np.where(found <= WHITE_MATTER[0], WHITE_MATTER[0], WHITE_MATTER[1]), found
-        ).astype(np.uint8)
+        return np.where(sheet, white_matter_of(found), found).astype(np.uint8)
 
     def tissue(self, index: int) -> LabelMap:
         """Fat around fluid around grey matter."""
