@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cerebatch.io.atomic import written_whole
 from cerebatch.networks.architectures.blocks import named_device
 from cerebatch.networks.architectures.build import part_of
 from cerebatch.networks.card import read_card
@@ -151,9 +152,8 @@ class Training:
             "averaged": self.averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
-        unfinished = self._folder / f"{CHECKPOINT}.tmp"
-        torch.save(state, unfinished)
-        unfinished.replace(self._folder / CHECKPOINT)
+        with written_whole(self._folder / CHECKPOINT) as unfinished:
+            torch.save(state, unfinished)
 
     def _resume(self, state: dict[str, Any]) -> None:
         self.step = int(state["step"])

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cerebatch.labels import STRUCTURES, mirrored
+from cerebatch.labels import STRUCTURES
 from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import Architecture, Card, Task
+from cerebatch.networks.cascade import Channels, mirrored_channels
 from cerebatch.networks.inputs import LOBULES, brain_region, image_channel, sides_of
 from cerebatch.networks.one_side import left_structures, seen_mask, side_input, whole_input
 from cerebatch.spatial.space import LabelMap, Volume
@@ -185,9 +186,8 @@ def _turned(
     drawn: tuple[Volume, Volume, LabelMap | None, Scene | OutlinedScan],
 ) -> tuple[Volume, Volume, LabelMap | None, Scene | OutlinedScan]:
     t1w, t2w, atlas, known = drawn
-    flipped = None if atlas is None else mirrored(np.ascontiguousarray(atlas[::-1]))
-    other = turned(known) if isinstance(known, Scene) else mirrored_scan(known)
-    return np.ascontiguousarray(t1w[::-1]), np.ascontiguousarray(t2w[::-1]), flipped, other
+    seen = mirrored_channels(Channels(t1w, t2w, atlas))
+    return seen.t1w, seen.t2w, seen.atlas, turned(known) if isinstance(known, Scene) else mirrored_scan(known)
 
 
 def _tensor(image: Volume) -> Tensor:
