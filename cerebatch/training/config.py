@@ -111,7 +111,12 @@ class CascadeConfig(LoopConfig):
     outlines : Path or None
         BIDS derivatives with the manual labels of these scans.
     learnt, checked : tuple of str
-        Scans to learn from, and to judge by; names such as ``sub-1002``.
+        Outlined scans to learn from, and to judge by; names such as ``sub-1002``.
+    opinions : Path or None
+        What `recipes.own_labels` wrote: a folder a scan, with what an atlas and networks said of it, and the fields
+        that brought library cases onto it, which give half of the geometries the shape of that person.
+    own : tuple of str
+        Scans without an outline to learn from; of the second network alone.
     architecture : {"unet-s2d"}
     task : {"sides", "lobules"}
     hold_out : tuple of str
@@ -126,6 +131,8 @@ class CascadeConfig(LoopConfig):
     outlines: Path | None = None
     learnt: tuple[str, ...] = ()
     checked: tuple[str, ...] = ()
+    opinions: Path | None = None
+    own: tuple[str, ...] = ()
     architecture: Literal["unet-s2d"] = "unet-s2d"
     task: Task
     hold_out: tuple[str, ...] = ()
@@ -134,6 +141,10 @@ class CascadeConfig(LoopConfig):
     def _outlines_of_the_scans(self) -> Self:
         if (self.learnt or self.checked) and (self.prepared is None or self.outlines is None):
             raise ValueError("`learnt`, `checked`: expected `prepared` and `outlines`, found none")
+        if self.own and (self.prepared is None or self.opinions is None):
+            raise ValueError("`own`: expected `prepared` and `opinions`, found none")
+        if self.own and self.task == "sides":
+            raise ValueError("`own`: expected the task lobules, for these scans have no outline to learn")
         return self
 
 

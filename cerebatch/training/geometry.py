@@ -38,6 +38,7 @@ _STRENGTH = Strength(degrees=8.0, scale=0.12, shift_mm=4.0, elastic_mm=((40.0, 3
 _SIZED, _SIZE = 3, 0.35
 """So many lobules of a geometry at most are made larger or smaller, by up to this share of their volume."""
 _SIZED_SMOOTHING_MM = 4.0
+_BENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class Geometries:
         How many different ones there are.
     hold_out : tuple of str
         People whose maps are used neither for cases nor for votes.
+    bends : tuple of Path
+        ``CASE.npz`` of `recipes.own_labels`: displacements that bring a library case onto a real scan. Half of the
+        geometries are bent by one of them before they are deformed at random, so that shapes are not those of the
+        maps' few people alone.
 
     Raises
     ------
@@ -89,7 +94,14 @@ class Geometries:
         The library has another resolution, or no case of the people that are left.
     """
 
-    def __init__(self, library: Library, folder: Path, count: int, hold_out: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        library: Library,
+        folder: Path,
+        count: int,
+        hold_out: tuple[str, ...] = (),
+        bends: tuple[Path, ...] = (),
+    ) -> None:
         if library.resolution != FINE_MM:
             raise LibraryError(
                 library.path,
@@ -106,6 +118,7 @@ class Geometries:
                 found="none",
                 do="Correct `hold_out`, or build a library of more people.",
             )
+        self._bends = [path for path in bends if path.stem in {library.names[k] for k in self.cases}]
         self._folder, self._hold_out = folder, hold_out
         self._case = lru_cache(maxsize=6)(self._read_case)
 
@@ -131,8 +144,7 @@ class Geometries:
         generator = torch.random.get_rng_state()
         torch.manual_seed(number)
         try:
-            case = self._case(self.cases[int(torch.randint(len(self.cases), (1,)))])
-            grid = self._grid(case)
+            case, grid = self._bent() if self._bends and torch.rand(1) < _BENT else self._straight()
         finally:
             torch.random.set_rng_state(generator)
         fine = functional.interpolate(
@@ -140,6 +152,25 @@ class Geometries:
         ).permute(0, 2, 3, 4, 1)
         codes, depth = (_nearest(one[None], fine)[0] for one in (case.codes, case.depth))
         return Geometry(codes, depth, _nearest(case.votes, grid))
+
+    def _straight(self) -> tuple[Geometry, Tensor]:
+        case = self._case(self.cases[int(torch.randint(len(self.cases), (1,)))])
+        return case, self._grid(case)
+
+    def _bent(self) -> tuple[Geometry, Tensor]:
+        path = self._bends[int(torch.randint(len(self._bends), (1,)))]
+        case = self._case(self.library.names.index(path.stem))
+        with np.load(path) as file:
+            field = torch.from_numpy(file["field"].astype(np.float32))
+        shape = cerebellum_box(COARSE_MM).shape
+        # Sizes of lobules are changed where the case has them; what is bent is what comes of it.
+        size = torch.tensor(shape[::-1], dtype=torch.float32)
+        straight = functional.affine_grid(torch.eye(3, 4)[None], [1, 1, *shape], align_corners=False)
+        bent = straight + (2 * field.flip(-1) / size)[None]
+        own = self._grid(case).permute(0, 4, 1, 2, 3)
+        return case, functional.grid_sample(own, bent, padding_mode="border", align_corners=False).permute(
+            0, 2, 3, 4, 1
+        )
 
     def _grid(self, case: Geometry) -> Tensor:
         """Where each coarse voxel is taken from, as `grid_sample` wants it; some lobules larger or smaller."""

@@ -1,12 +1,13 @@
-"""Real scans whose cerebellum somebody outlined by hand: what each voxel may be is known, not what it is.
+"""Real scans of which is known what each voxel may be, not what it is.
 
 A manual label allows a set of ours, and the loss is minus the logarithm of what a network gives the set. It teaches
-outline, side, white matter core and vermis on real tissue; it teaches no names and no folia.
+outline, side, white matter core and vermis on real tissue; it teaches no names and no folia. Opinions of an atlas and
+of earlier networks narrow the set to what one of them said: where they agree, a voxel has its name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from cerebatch.errors import LabelMapError
 from cerebatch.intensity.tissue import TARGETS
 from cerebatch.io.files import read_voxels
 from cerebatch.io.labelmaps import read_codes
-from cerebatch.labels import STRUCTURES
+from cerebatch.labels import LABELS, N_CLASSES, STRUCTURES, mirrored, structure_of
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared
@@ -33,6 +34,12 @@ MANUAL = {39: 1, 38: 2, 41: 3, 40: 4, 71: 5, 72: 6, 73: 7}
 """Code of a manual label (MICCAI 2012) -> code of `OutlinedScan.manual`."""
 LEFT_CORTEX, RIGHT_CORTEX, LEFT_WHITE, RIGHT_WHITE, *VERMIS = range(1, 8)
 
+_MANUAL_OF = np.zeros(N_CLASSES, dtype=np.uint8)
+"""What a hand would have called a cerebatch code; it knows the vermis no more."""
+for _label in LABELS:
+    _cortex = LEFT_CORTEX if _label.side == "left" else RIGHT_CORTEX
+    _MANUAL_OF[_label.index] = _cortex + 2 if _label.structure == "White matter" else _cortex
+
 _VERMIS_GROUPS = (("I-II", "III", "IV", "V"), ("VI", "Crus I", "Crus II", "VIIB"), ("VIIIA", "VIIIB", "IX", "X"))
 """Structures of vermis I-V, VI-VII and VIII-X."""
 
@@ -44,9 +51,13 @@ BRIGHT = (_T1W.gm + _T1W.wm) / 2
 
 _STRENGTH = Strength(degrees=6.0, scale=0.08, shift_mm=3.0, elastic_mm=((40.0, 2.5),))
 _SURROUNDED = 0.6
-_WHITE = STRUCTURES.index("White matter") + 1 if "White matter" in STRUCTURES else len(STRUCTURES)
+_WHITE = STRUCTURES.index("White matter") + 1
 BACKGROUND, LEFT, RIGHT = 1, 2, 4
 """Bits of the classes of the first network."""
+
+
+def _none() -> LabelMap:
+    return np.zeros((0, 1, 1, 1), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,17 @@ class OutlinedScan:
         0, or a code of `MANUAL`.
     left : (X, Y, Z) bool
         Which side a voxel is on: that of the nearest manual cortex or white matter.
+    opinions : (O, X, Y, Z) uint8
+        Cerebatch codes by other means, none where O is 0.
     """
 
     t1w: Volume
     manual: LabelMap
     left: NDArray[np.bool_]
+    opinions: LabelMap = field(default_factory=_none)
 
 
-def read_outlined(prepared: Path, labels: Path) -> OutlinedScan:
+def read_outlined(prepared: Path, labels: Path, opinions: Path | None = None) -> OutlinedScan:
     """Bring a scan that `prepare` made ready and its manual labels together.
 
     Parameters
@@ -77,6 +91,8 @@ def read_outlined(prepared: Path, labels: Path) -> OutlinedScan:
         Folder with ``T1w.nii.gz`` and ``prepared.json``.
     labels : Path
         Manual labels on the grid of the scan's file.
+    opinions : Path, optional
+        Of `recipes.own_labels`, on the cerebellum box of 1 mm.
 
     Raises
     ------
@@ -97,7 +113,39 @@ def read_outlined(prepared: Path, labels: Path) -> OutlinedScan:
             found=f"none of code {', '.join(map(str, missing))}",
             do="Leave out this scan.",
         )
-    return OutlinedScan(read_voxels(prepared / "T1w.nii.gz"), manual, _nearer_left(manual))
+    return OutlinedScan(
+        read_voxels(prepared / "T1w.nii.gz"),
+        manual,
+        _nearer_left(manual),
+        _none() if opinions is None else _opinions(opinions),
+    )
+
+
+def read_labelled(prepared: Path, opinions: Path) -> OutlinedScan:
+    """A scan without manual labels: the first opinion's outline stands in their place.
+
+    Parameters
+    ----------
+    prepared : Path
+        As for `read_outlined`.
+    opinions : Path
+    """
+    said = _opinions(opinions)
+    manual = _MANUAL_OF[said[0]]
+    return OutlinedScan(read_voxels(prepared / "T1w.nii.gz"), manual, _nearer_left(manual), said)
+
+
+def _opinions(path: Path) -> LabelMap:
+    shape = cerebellum_box(1.0).shape
+    said = np.moveaxis(read_voxels(path), -1, 0).astype(np.uint8)
+    if said.shape[1:] != shape or said.max() >= N_CLASSES:
+        raise LabelMapError(
+            path,
+            expected=f"label maps in cerebatch codes on a box of {shape}",
+            found=f"a shape of {said.shape[1:]} and codes up to {said.max()}",
+            do="Make it again with `python -m recipes.own_labels`.",
+        )
+    return said
 
 
 def _nearer_left(manual: LabelMap) -> NDArray[np.bool_]:
@@ -110,7 +158,10 @@ def mirrored_scan(scan: OutlinedScan) -> OutlinedScan:
     """The scan with left and right exchanged."""
     table = np.array([0, RIGHT_CORTEX, LEFT_CORTEX, RIGHT_WHITE, LEFT_WHITE, *VERMIS], dtype=np.uint8)
     return OutlinedScan(
-        np.ascontiguousarray(scan.t1w[::-1]), table[scan.manual[::-1]], np.ascontiguousarray(~scan.left[::-1])
+        np.ascontiguousarray(scan.t1w[::-1]),
+        table[scan.manual[::-1]],
+        np.ascontiguousarray(~scan.left[::-1]),
+        mirrored(np.ascontiguousarray(scan.opinions[:, ::-1])),
     )
 
 
@@ -133,8 +184,9 @@ def drawn_outlined(scan: OutlinedScan, surroundings: Geometry) -> tuple[Outlined
     """
     grid = random_grid(cerebellum_box(1.0).shape, 1.0, _STRENGTH)
     image = deformed(torch.from_numpy(scan.t1w)[None], grid)[0].numpy()
-    manual, left = deformed_labels(torch.from_numpy(np.stack([scan.manual, scan.left.astype(np.uint8)])), grid).numpy()
-    moved = OutlinedScan(image, manual, left > 0)
+    maps = np.stack([scan.manual, scan.left.astype(np.uint8), *scan.opinions])
+    moved_maps = deformed_labels(torch.from_numpy(maps), grid).numpy()
+    moved = OutlinedScan(image, moved_maps[0], moved_maps[1] > 0, moved_maps[2:])
     if torch.rand(1) < 0.5:
         moved = mirrored_scan(moved)
     seen = moved.t1w
@@ -187,6 +239,10 @@ def allowed_structures(scan: OutlinedScan) -> NDArray[np.int32]:
     own = table[scan.manual]
     grey = np.isin(scan.manual, (LEFT_CORTEX, RIGHT_CORTEX, *VERMIS))
     own = np.where(grey & (scan.t1w > BRIGHT), own | white, own)
+    if len(scan.opinions):
+        said = own & np.bitwise_or.reduce(1 << structure_of(scan.opinions).astype(np.int32), axis=0)
+        # What both call something that the hand excludes is left to the hand.
+        own = np.where((scan.manual > 0) & (said & ~BACKGROUND > 0), said & ~BACKGROUND, own)
     return np.where((scan.manual > 0) & (scan.t1w < DARK), own | BACKGROUND, own).astype(np.int32)
 
 

@@ -28,7 +28,7 @@ from cerebatch.training.config import (
     TrainingConfig,
 )
 from cerebatch.training.geometry import COARSE_MM, Geometries
-from cerebatch.training.outlined import OutlinedScan, read_outlined
+from cerebatch.training.outlined import OutlinedScan, read_labelled, read_outlined
 from cerebatch.training.samples import Samples
 from cerebatch.training.tasks.base import Lesson
 from cerebatch.training.tasks.cascade import CascadeLesson
@@ -115,8 +115,11 @@ def _segmentation(config: TrainingConfig, tell: Tell) -> Course:
 @course_of.register
 def _cascade(config: CascadeConfig, tell: Tell) -> Course:
     library = _library(config.library, config.hold_out, ())
-    geometries = Geometries(library, config.geometries, config.count, config.hold_out)
-    learnt, checked = ([_outlined(config, name) for name in names] for names in (config.learnt, config.checked))
+    bends = () if config.opinions is None else tuple(sorted(config.opinions.glob("*/fields/*.npz")))
+    geometries = Geometries(library, config.geometries, config.count, config.hold_out, bends)
+    learnt = [_outlined(config, name, config.opinions) for name in config.learnt]
+    learnt += [_own(config, name) for name in config.own]
+    checked = [_outlined(config, name) for name in config.checked]
     training = {
         "library": library.digest,
         "persons": sorted({library.persons[k] for k in geometries.cases}),
@@ -124,6 +127,7 @@ def _cascade(config: CascadeConfig, tell: Tell) -> Course:
         "geometries": config.count,
         "outlined scans": list(config.learnt),
         "outlined scans to judge by": list(config.checked),
+        "scans with opinions": sorted(path.name for path in config.opinions.iterdir()) if config.opinions else [],
         "loss": "cross-entropy on soft targets and Dice; minus the logarithm of the allowed classes' sum",
         **_told(config, Card),
     }
@@ -141,7 +145,7 @@ def _cascade(config: CascadeConfig, tell: Tell) -> Course:
     )
 
 
-def _outlined(config: CascadeConfig, name: str) -> OutlinedScan:
+def _outlined(config: CascadeConfig, name: str, opinions: Path | None = None) -> OutlinedScan:
     assert config.prepared is not None and config.outlines is not None
     found = sorted(config.outlines.rglob(f"{name}_desc-manual_dseg.nii.gz"))
     if len(found) != 1 or not (config.prepared / name / "prepared.json").exists():
@@ -151,7 +155,21 @@ def _outlined(config: CascadeConfig, name: str) -> OutlinedScan:
             found=f"{len(found)} label maps" if len(found) != 1 else "no prepared scan",
             do="Correct `learnt` and `checked`.",
         )
-    return read_outlined(config.prepared / name, found[0])
+    said = None if opinions is None else opinions / name / "opinions.nii.gz"
+    return read_outlined(config.prepared / name, found[0], said if said and said.exists() else None)
+
+
+def _own(config: CascadeConfig, name: str) -> OutlinedScan:
+    assert config.prepared is not None and config.opinions is not None
+    said = config.opinions / name / "opinions.nii.gz"
+    if not said.exists() or not (config.prepared / name / "prepared.json").exists():
+        raise DatasetError(
+            config.opinions,
+            expected=f"{name}/opinions.nii.gz, and the prepared scan in {config.prepared / name}",
+            found="one of them missing",
+            do="Correct `own`, or label the scan with `python -m recipes.own_labels`.",
+        )
+    return read_labelled(config.prepared / name, said)
 
 
 @course_of.register

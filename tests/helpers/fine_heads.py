@@ -31,6 +31,9 @@ class Heads:
         self.heads = ["h1"] * len(self.persons)
         self.mirrored = [twin for _ in numbers for twin in (False, True)]
         self.rendered = [True] * len(self.persons)
+        self.names = [
+            f"{person}_h1{'-mirrored' * twin}" for person, twin in zip(self.persons, self.mirrored, strict=True)
+        ]
 
     def lobules(self, index: int) -> LabelMap:
         """Lobules with their white matter, and the core."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from cerebatch.errors import LibraryError
 from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
+from cerebatch.training import geometry
 from cerebatch.training.geometry import DEPTH_MM, LABELLED, Geometries, Geometry, _depth, _nearest
+from cerebatch.training.transforms.deformation import Strength
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,40 @@ def test_the_same_number_is_the_same_geometry_from_the_folder_and_drawn_again(
 
 def test_another_number_is_another_geometry(drawn: Geometry, folder: Path) -> None:
     assert not np.array_equal(Geometries(library_of(), folder, 10).read(4).codes, drawn.codes)
+
+
+def test_a_field_of_a_real_scan_bends_its_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = library_of()
+    field = np.zeros((*BOX.shape, 3), dtype=np.float16)
+    field[..., 1] = 6  # the case lies six voxels further in y than the scan
+    bend = tmp_path / f"{library.names[2]}.npz"
+    np.savez(bend, field=field)
+    monkeypatch.setattr(geometry, "_STRENGTH", Strength(0, 0, 0, ()))
+    monkeypatch.setattr(geometry, "_SIZED", 0)
+    monkeypatch.setattr(geometry, "_BENT", 1.0)
+    bent = Geometries(library, tmp_path / "bank", 10, bends=(bend, tmp_path / "of-no-case.npz")).read(0)
+    case = library.lobules(2)
+    assert np.array_equal(bent.lobules[:, 4:-24], case[:, 16:-12])
+    assert np.array_equal(bent.votes[0][:, 2:-12], library.dseg(0)[::2, ::2, ::2][:, 8:-6])
+
+
+def test_half_of_the_geometries_are_bent(tmp_path: Path) -> None:
+    library = library_of()
+    np.savez(tmp_path / f"{library.names[0]}.npz", field=np.zeros((*BOX.shape, 3), dtype=np.float16))
+    made = Geometries(library, tmp_path / "bank", 10, bends=(tmp_path / f"{library.names[0]}.npz",))
+    torch.manual_seed(1)
+    calls = {"bent": 0, "straight": 0}
+    for way in calls:
+        own = getattr(made, f"_{way}")
+
+        def counted(way: str = way, own: Callable[[], tuple[Geometry, torch.Tensor]] = own) -> object:
+            calls[way] += 1
+            return own()
+
+        setattr(made, f"_{way}", counted)
+    for number in range(8):
+        made._draw(number)
+    assert min(calls.values()) > 0
 
 
 def test_held_out_people_are_neither_cases_nor_votes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from cerebatch.errors import LabelMapError
 from cerebatch.io.files import write_image
-from cerebatch.labels import STRUCTURES
+from cerebatch.labels import STRUCTURES, codes_of
 from cerebatch.library.tissues import TISSUES
 from cerebatch.measures.icv import from_affine
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box
@@ -31,6 +31,7 @@ from cerebatch.training.outlined import (
     check_figures,
     drawn_outlined,
     mirrored_scan,
+    read_labelled,
     read_outlined,
     surrounded,
 )
@@ -99,6 +100,78 @@ def test_no_voxel_is_allowed_nothing() -> None:
     scan = OutlinedScan(t1w[None], manual[None], np.ones((1, 8, 3), dtype=bool))
     assert (allowed_structures(scan) > 0).all()
     assert (allowed_sides(scan) > 0).all()
+
+
+def said_of(manual: int, t1w: float, *opinions: str) -> OutlinedScan:
+    """One voxel, and what others call it; on the left, the empty name for background."""
+    codes = [0 if name == "" else codes_of(name, "left")[0] for name in opinions]
+    one = column(manual, t1w)
+    return OutlinedScan(one.t1w, one.manual, one.left, np.array(codes, dtype=np.uint8).reshape(-1, 1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("scan", "expected"),
+    [
+        (said_of(LEFT_CORTEX, GREY, "Crus I", "Crus I"), {"Crus I"}),
+        (said_of(LEFT_CORTEX, GREY, "Crus I", "Crus II"), {"Crus I", "Crus II"}),
+        (said_of(LEFT_CORTEX, GREY, "Crus I", ""), {"Crus I"}),
+        (said_of(LEFT_CORTEX, FLUID, "Crus I", "Crus I"), {"Crus I", "background"}),
+        (said_of(LEFT_CORTEX, WHITE, WM, "Crus II"), {WM, "Crus II"}),
+        (said_of(VERMIS[0], GREY, "V", "VI"), {"V"}),
+        (said_of(LEFT_WHITE, WHITE, WM, "IX"), {WM}),
+        # What a hand excludes, or nobody named, is left to the hand.
+        (said_of(LEFT_CORTEX, GREY, WM, WM), LOBULES),
+        (said_of(LEFT_CORTEX, GREY, "", ""), LOBULES),
+        (said_of(0, GREY, "X", "X"), {"background"}),
+    ],
+)
+def test_opinions_narrow_what_a_hand_allows(scan: OutlinedScan, expected: set[str]) -> None:
+    assert structures(int(allowed_structures(scan)[0, 0, 0])) == expected
+
+
+def test_opinions_of_a_mirrored_scan_are_of_the_other_side() -> None:
+    opinions = np.zeros((1, 2, 1, 1), dtype=np.uint8)
+    opinions[0, 0] = codes_of("IX", "left")[0]
+    scan = OutlinedScan(
+        np.zeros((2, 1, 1), np.float32), np.zeros((2, 1, 1), np.uint8), np.ones((2, 1, 1), bool), opinions
+    )
+    assert mirrored_scan(scan).opinions[0, :, 0, 0].tolist() == [0, codes_of("IX", "right")[0]]
+
+
+def test_opinions_move_with_the_scan() -> None:
+    manual = blocks()
+    one = scan_of(manual)
+    scan = OutlinedScan(one.t1w, manual, one.left, (manual == LEFT_WHITE)[None].astype(np.uint8) * np.uint8(3))
+    torch.manual_seed(5)
+    moved, _ = drawn_outlined(scan, head())
+    white = np.isin(moved.manual, (LEFT_WHITE, RIGHT_WHITE)) & np.isin(moved.opinions[0], (3, 16))
+    assert white.sum() == (moved.opinions[0] > 0).sum() > 0
+
+
+def test_a_scan_that_nobody_outlined_is_outlined_by_the_first_opinion(tmp_path: Path) -> None:
+    said = np.zeros((*BOX.shape, 2), dtype=np.uint8)
+    left, right = codes_of("Crus I", "left")[0], codes_of("Crus I", "right")[0]
+    white = codes_of(WM, "right")[0]
+    said[40:60, 30:60, 30:60], said[80:100, 30:60, 30:60], said[90:95, 40:50, 40:50] = left, right, [white, right]
+    write_image(tmp_path / "opinions.nii.gz", said, BOX, "MNI")
+    write_image(tmp_path / "T1w.nii.gz", np.full(BOX.shape, GREY, np.float32), BOX, "MNI")
+    scan = read_labelled(tmp_path, tmp_path / "opinions.nii.gz")
+    assert [scan.manual[at] for at in ((50, 40, 35), (85, 40, 35), (92, 45, 45), (10, 10, 10))] == [
+        LEFT_CORTEX, RIGHT_CORTEX, RIGHT_WHITE, 0,
+    ]  # fmt: skip
+    assert scan.left[50, 40, 35]
+    assert not scan.left[85, 40, 35]
+    assert structures(int(allowed_structures(scan)[50, 40, 35])) == {"Crus I"}
+    assert structures(int(allowed_structures(scan)[92, 45, 45])) == {WM}
+
+
+def test_opinions_in_other_codes_are_refused_by_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "opinions.nii.gz", np.full((*BOX.shape, 2), 60, dtype=np.uint8), BOX, "MNI")
+    write_image(tmp_path / "T1w.nii.gz", np.zeros(BOX.shape, np.float32), BOX, "MNI")
+    with pytest.raises(
+        LabelMapError, match=r"opinions\.nii\.gz: expected label maps in cerebatch codes .* codes up to 60"
+    ):
+        read_labelled(tmp_path, tmp_path / "opinions.nii.gz")
 
 
 def test_a_mirrored_scan_has_its_sides_exchanged_and_the_same_structures() -> None:
