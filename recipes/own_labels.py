@@ -30,6 +30,9 @@ from cerebatch.networks.folder import shipped_weights
 from cerebatch.spatial.space import cerebellum_box
 from cerebatch.stages.prepare import prepare
 
+CASES = 10
+"""Library cases that an atlas is voted by."""
+
 EVALUATION = ("whole02", "brain01", "brain30", "bert", "testy", "1001", "1004", "1018", "1019", "1119", "1125")
 """People that nothing is trained on."""
 
@@ -43,7 +46,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="+")
     parser.add_argument("--weights", type=Path, default=shipped_weights(1.0))
-    parser.add_argument("--cases", type=int, default=10)
+    parser.add_argument("--cases", type=int, default=CASES)
     options = parser.parse_args()
     if kept_apart := [name for name in options.names if name.removeprefix("sub-").split("_")[0] in EVALUATION]:
         raise SystemExit(f"{', '.join(kept_apart)}: for evaluation alone; nothing learns from them.")
