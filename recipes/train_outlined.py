@@ -2,8 +2,8 @@
 
     python -m recipes.train_outlined DATA WORK
 
-DATA holds ``lobules/``, ``heads/``, ``scans-unlabelled/``, ``scans-outlined/`` (with ``derivatives/manual``). In WORK are
-made, each once, and a program that was killed goes on where it was:
+DATA holds ``lobules/``, ``heads/``, ``scans-unlabelled/`` and ``scans-outlined/`` (with ``derivatives/manual``). In
+WORK are made, each once, and a program that was killed goes on where it was:
 
     library.zarr   0.5 mm, three people (subject 3 is left for testing) in five heads; 10 s a fit, half a minute a case
     prepared/      the outlined scans to learn from and to judge by, 30 s each; no validation person
