@@ -2,15 +2,18 @@
 
     python -m benchmarks.accuracy.known_scans DATA TEST/plain --images-per-person 2
     python -m benchmarks.accuracy.known_scans DATA TEST/erased --images-per-person 2 --erased
+    python -m benchmarks.accuracy.known_scans DATA TEST/blind --images-per-person 2 --arm blind
+    python -m benchmarks.accuracy.known_scans DATA TEST/filled --images-per-person 2 --arm filled
     python -m benchmarks.accuracy.held_out TEST LIB.zarr FOLDS --out TABLE.tsv
 
 FOLDS holds a folder of weights for each person, `FOLDS/subject-N/`, trained without this person (and without the heads
-of the test images). Each image goes the way of a scan: `prepare`, the atlas of 20 cases of other people in other
+of the test images). TEST/plain is scored, and TEST/erased, TEST/blind and TEST/filled where they are there: the arms of
+`cerebatch.simulation.scenes.arms`. Each image goes the way of a scan: `prepare`, the atlas of 20 cases of other people in other
 heads, the networks. The truth is brought into the box by the affine that `prepare` found. Compared are
 
     majority   most frequent label of all other people in other heads, as they lie in the box
     atlas      the subject-specific atlas alone
-    blind      the networks on the same head with all borders inside the cerebellum erased, and its own atlas
+    erased     the networks on the same head with all borders inside the cerebellum erased, and its own atlas
     full       the networks on T1w, T2w and atlas; further rows leave channels out or put the T1w in the T2w's place
 
 Networks compute in bfloat16. What was prepared is kept in TEST/work and used again.
@@ -43,7 +46,7 @@ from cerebatch.networks.ensemble import Ensemble, Segmentation, load
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box, inverse, resample_labels
 from cerebatch.stages.prepare import Prepared, prepare
 
-KINDS = ("plain", "erased")
+KINDS = ("plain", "erased", "blind", "filled")
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,17 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         for name in pool.map(made_ready, images, [options.library] * len(images)):
             print(f"ready: {name}", flush=True)
-    rows = [row for one in images if one.dataset.name == "plain" for row in scores(one, options.library, options.folds)]
+    rows = [
+        row for one in images if one.dataset.name != "erased" for row in scores(one, options.library, options.folds)
+    ]
     table = pd.DataFrame(rows)
     write_table(table, options.out)
     print(f"{len(set(table['case']))} images; mean Dice over 24 structures by person, and of the whole cerebellum")
-    print(table.pivot_table(index="method", columns="person", values="dice", margins=True, sort=False).round(3))
-    print(table.groupby("method", sort=False)["whole"].mean().round(3).to_string())
-    named = table[table["method"].str.endswith(("atlas", "full", "blind")) & ~table["method"].str.contains(",")]
+    by = ["images", "method"]
+    print(table.pivot_table(index=by, columns="person", values="dice", margins=True, sort=False).round(3).to_string())
+    print(table.groupby(by, sort=False)["whole"].mean().round(3).to_string())
+    named = table[table["method"].str.endswith(("atlas", "full", "erased")) & ~table["method"].str.contains(",")]
+    named = named[named["images"] == "plain"]
     by_structure = named.groupby("method", sort=False)[[label.name for label in LABELS]].mean().T
     print("\nby structure, all images")
     print(by_structure.round(3).to_string())
@@ -149,7 +156,7 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
         "atlas": image.atlas,
     }
     folder = folds / image.person
-    architectures: tuple[Architecture, ...] = ("dpn", "unet")
+    architectures: tuple[Architecture, ...] = ("dpn", "unet", "unet-s2d")
     there = [name for name in architectures if (folder / f"{name}-lobules.safetensors").exists()]
     if there:
         whole = load(folder)
@@ -160,6 +167,7 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
     for method, dseg in found.items():
         yield {
             "case": image.subject,
+            "images": image.dataset.name,
             "person": image.person,
             "method": method,
             "dice": mean_dice(dseg, truth),
@@ -173,7 +181,10 @@ def segmented(networks: Ensemble, image: TestImage, erased: TestImage) -> Iterat
     t1w, t2w, atlas = image.volume("T1w"), image.volume("T2w"), image.atlas
     ask = partial(networks.segment, precision="bfloat16")
     yield "full", ask(t1w, t2w, atlas)
-    yield "blind", ask(erased.volume("T1w"), erased.volume("T2w"), erased.atlas)
+    if image.dataset.name != "plain":
+        return
+    if erased.work.exists():
+        yield "erased", ask(erased.volume("T1w"), erased.volume("T2w"), erased.atlas)
     yield "T1w, atlas", ask(t1w, None, atlas)
     yield "T1w, T2w", ask(t1w, t2w)
     yield "T1w", ask(t1w)
