@@ -8,8 +8,8 @@
 
 FOLDS holds a folder of weights for each person, `FOLDS/subject-N/`, trained without this person (and without the heads
 of the test images). TEST/plain is scored, and TEST/erased, TEST/blind and TEST/filled where they are there: the arms of
-`cerebatch.simulation.scenes.arms`. Each image goes the way of a scan: `prepare`, the atlas of 20 cases of other people in other
-heads, the networks. The truth is brought into the box by the affine that `prepare` found. Compared are
+`cerebatch.simulation.scenes.arms`. Each image goes the way of a scan: `prepare`, the atlas of 20 cases of other people
+in other heads, the networks. The truth is brought into the box by the affine that `prepare` found. Compared are
 
     majority   most frequent label of all other people in other heads, as they lie in the box
     atlas      the subject-specific atlas alone
