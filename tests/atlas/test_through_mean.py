@@ -83,7 +83,7 @@ def test_the_mean_is_symmetric_and_a_twin_has_the_mirrored_field(library: Path) 
 def test_an_atlas_by_one_registration_lies_where_the_scan_does(composed: SubjectAtlas, phantom: LabelMap) -> None:
     truth = np.roll(phantom, (0, 0, -1), axis=(0, 1, 2))
     still = make_dice(phantom, truth)
-    assert make_dice(composed.dseg, truth) > 0.75 > still + 0.2
+    assert make_dice(composed.dseg, truth) > 0.75 > still + 0.15
 
 
 def test_it_is_nearly_the_atlas_of_as_many_registrations_as_cases(
