@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -46,7 +47,6 @@ def write_mean(path: Path, mean: Volume, fields: Iterable[tuple[int, Field]]) ->
         _MEAN, shape=mean.shape, chunks=mean.shape, dtype="float32", dimension_names=space, overwrite=True
     )
     stored[...] = mean
-    content = hashlib.sha256(mean.tobytes())
     to_mean = group.create_array(
         _TO_MEAN,
         shape=(*array_of(group, "name").shape, *mean.shape, 3),
@@ -58,12 +58,11 @@ def write_mean(path: Path, mean: Volume, fields: Iterable[tuple[int, Field]]) ->
         overwrite=True,
     )
     for index, field in fields:
-        half = field.astype(np.float16)
-        to_mean[index] = half
-        content.update(str(index).encode() + half.tobytes())
-    group.attrs["mean_digest"] = content.hexdigest()
+        to_mean[index] = field.astype(np.float16)
+    digest = _digest(stored, to_mean)
+    group.attrs["mean_digest"] = digest
     consolidate(path)
-    return content.hexdigest()
+    return digest
 
 
 def mean_digest(library: Library) -> str:
@@ -106,6 +105,25 @@ def read_to_mean(library: Library, index: int) -> Field:
             do="Make the mean again: `cerebatch library mean`.",
         )
     return mirrored_field(field) if library.mirrored[index] else field
+
+
+def mean_problems(library: Library) -> list[str]:
+    """What is wrong with the mean and the fields of a library, as phrases; a library without them has none."""
+    group = open_store(library.path)
+    if "mean_digest" not in group.attrs:
+        return []
+    try:
+        found = _digest(array_of(group, _MEAN), array_of(group, _TO_MEAN))
+    except Exception as error:  # each codec has errors of its own
+        return [f"the mean or a field that leads from it is damaged ({error})"]
+    return [] if found == group.attrs["mean_digest"] else ["the mean and its fields are not what was written"]
+
+
+def _digest(mean: zarr.Array[Any], to_mean: zarr.Array[Any]) -> str:
+    content = hashlib.sha256(np.asarray(mean[...]).tobytes())
+    for index in range(to_mean.shape[0]):
+        content.update(np.asarray(to_mean[index]).tobytes())
+    return content.hexdigest()
 
 
 def mirrored_field(field: Field) -> Field:

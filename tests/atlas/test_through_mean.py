@@ -16,8 +16,9 @@ from cerebatch.building.mean import make_mean
 from cerebatch.errors import LibraryError
 from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.case import LabelledCase, mirrored_pair
-from cerebatch.library.mean import mean_digest, read_mean, read_to_mean
+from cerebatch.library.mean import mean_digest, mean_problems, read_mean, read_to_mean
 from cerebatch.library.store import open_library
+from cerebatch.library.verify import verify
 from cerebatch.simulation.phantom.cerebellum import template_case
 from cerebatch.spatial.space import LabelMap, Volume
 
@@ -108,6 +109,18 @@ def test_a_mean_changes_the_digest_of_the_mean_alone(library: Path, tmp_path: Pa
     assert mean_digest(after) != mean_digest(before)
     with pytest.raises(LibraryError, match=r"expected the field that brings c onto the mean, found none"):
         read_to_mean(after, after.names.index("c"))
+
+
+def test_damage_to_a_field_is_found(library: Path, tmp_path: Path) -> None:
+    assert mean_problems(open_library(library)) == []
+    other = Path(shutil.copytree(library, tmp_path / "LIB.zarr"))
+    chunk = next(path for path in sorted((other / "to_mean/c").rglob("*")) if path.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+    (problem,) = mean_problems(open_library(other))
+    assert "a field that leads from it is damaged" in problem
+    assert problem in verify(other)
 
 
 def test_without_a_mean_an_atlas_by_it_is_refused_by_name(
