@@ -25,5 +25,6 @@ def warp_and_fuse(
     factor: int,
     d: float,
     threads: int,
+    through: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]: ...
 def sum_words(arrays: Sequence[NDArray[np.generic]], threads: int) -> int: ...

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -77,8 +78,8 @@ Fused fuse(const FloatArray& target, const std::vector<FloatArray>& images, cons
 }
 
 Fused warp_and_fuse(const FloatArray& target, const std::vector<FloatArray>& images,
-                    const std::vector<ByteArray>& labels, const std::vector<FloatArray>& fields, int factor, double d,
-                    int threads) {
+                    const std::vector<ByteArray>& labels, const std::vector<FloatArray>& fields,
+                    int factor, double d, int threads, const std::optional<FloatArray>& through) {
     const cerebatch::Cases cases = checked_cases(target, images, labels, d, threads);
     require(factor >= 1, "factor: expected at least 1, found " + std::to_string(factor));
     const std::array<std::ptrdiff_t, 3> shape{target.shape(0), target.shape(1), target.shape(2)};
@@ -87,15 +88,17 @@ Fused warp_and_fuse(const FloatArray& target, const std::vector<FloatArray>& ima
         require(length <= cerebatch::longest_warped_axis, "target: an axis is too long to be warped");
     }
     require(target.size() <= cerebatch::most_warped_voxels, "target: too many voxels to be warped");
-    const std::vector<const float*> data = pointers<FloatArray, float>(
-        "fields", fields, images.size(), {shape[0] / factor, shape[1] / factor, shape[2] / factor, 3});
+    const Lengths coarse{shape[0] / factor, shape[1] / factor, shape[2] / factor, 3};
+    const std::vector<const float*> data = pointers<FloatArray, float>("fields", fields, images.size(), coarse);
+    require(!through || lengths(*through) == coarse, "through: expected the shape of the fields");
+    const float* halfway = through ? through->data() : nullptr;
     Fused fused = empty_like(target);
     const float* from = target.data();
     std::uint8_t* dseg = fused.first.mutable_data();
     float* share = fused.second.mutable_data();
     {
         py::gil_scoped_release release;
-        cerebatch::warp_and_fuse(from, cases, data, shape, factor, static_cast<float>(d), dseg, share, threads);
+        cerebatch::warp_and_fuse(from, cases, data, halfway, shape, factor, static_cast<float>(d), dseg, share, threads);
     }
     return fused;
 }
@@ -118,8 +121,9 @@ void bind_fusion(py::module_& m) {
     m.def("fuse", &fuse, py::arg("target").noconvert(), py::arg("images").noconvert(), py::arg("labels").noconvert(),
           py::arg("d"), py::arg("threads"), "Label map and vote share from cases on the target's grid.");
     m.def("warp_and_fuse", &warp_and_fuse, py::arg("target").noconvert(), py::arg("images").noconvert(),
-          py::arg("labels").noconvert(), py::arg("fields").noconvert(), py::arg("factor"), py::arg("d"),
-          py::arg("threads"), "Label map and vote share from cases that displacement fields bring to the target.");
+          py::arg("labels").noconvert(), py::arg("fields").noconvert(), py::arg("factor"),
+          py::arg("d"), py::arg("threads"), py::arg("through").noconvert() = py::none(),
+          "Label map and vote share from cases that displacement fields bring to the target.");
     m.def("sum_words", &sum_words, py::arg("arrays"), py::arg("threads"),
           "Sum of the 8-byte words of contiguous arrays, modulo 2^64: the floor of the benchmarks.");
 }

@@ -19,14 +19,9 @@ import pandas as pd
 import torch
 
 from benchmarks.common.tables import write_table
+from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.atlas.similar import LeaveOut, most_similar
-from cerebatch.atlas.subject_atlas import (
-    CASES,
-    DISTANCE_WEIGHT,
-    compared_region,
-    fuse_cases,
-    register_cases,
-)
+from cerebatch.atlas.subject_atlas import CASES, DISTANCE_WEIGHT, fuse_cases
 from cerebatch.library.store import Library, open_library
 from cerebatch.measures.overlap import mean_dice
 from cerebatch.networks.auxiliary.loading import register_by

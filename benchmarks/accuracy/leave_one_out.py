@@ -19,8 +19,9 @@ import pandas as pd
 
 from benchmarks.common.tables import write_table
 from cerebatch.atlas.majority import majority
+from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.atlas.similar import LeaveOut, most_similar
-from cerebatch.atlas.subject_atlas import CASES, compared_region, register_cases
+from cerebatch.atlas.subject_atlas import CASES
 from cerebatch.intensity.standardise import standardised
 from cerebatch.library.store import open_library
 from cerebatch.measures.overlap import mean_dice

@@ -24,8 +24,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from cerebatch.atlas.registering import REGISTERED_MM, compared_region, register_cases
 from cerebatch.atlas.similar import LeaveOut
-from cerebatch.atlas.subject_atlas import REGISTERED_MM, compared_region, register_cases
 from cerebatch.augment.make import jobs_of, make, relay_folder
 from cerebatch.augment.registration import Registration, schedule
 from cerebatch.augment.targets import find_targets

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cerebatch.atlas.registering import register_cases
 from cerebatch.atlas.similar import LeaveOut
-from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases, register_cases
+from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases
 from cerebatch.augment.choose import Shelf, open_shelf
 from cerebatch.augment.make import relay_folder
 from cerebatch.batch.cluster.profile import Profile

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cerebatch.atlas.registering import compared_region
 from cerebatch.atlas.similar import LeaveOut, Looks
-from cerebatch.atlas.subject_atlas import compared_region
 from cerebatch.errors import LibraryError
 from cerebatch.library.store import Library, open_library
 from cerebatch.spatial.space import Volume

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.atlas.subject_atlas import REGISTERED_MM, register_cases
+from cerebatch.atlas.registering import REGISTERED_MM, register_cases
 from cerebatch.networks.auxiliary.loading import helper_card, register_by
 from cerebatch.spatial.deformable import by_greedy
 from cerebatch.spatial.greedy_bridge import GreedySchedule

@@ -12,6 +12,7 @@ from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
 from cerebatch.io.files import require_absolute
+from cerebatch.library.mean import mean_digest
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
@@ -108,11 +109,14 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
         origin["Library"] = {"Name": library.name, "Digest": digest}
         inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "library": digest}
         by = _helper("registration", settings.registration)
-        origin["Registration"] = by.get("registration", "greedy")
+        if settings.composed:
+            by["mean"] = mean_digest(open_library(library))
+        origin["Registration"] = by.get("registration", "composed" if settings.composed else "greedy")
         stages.append(Stage(
             "atlas", atlas.VERSION, inputs | by, at, job.scratch / "atlas",
             lambda folder: atlas.atlas(
-                library, prepared.folder, folder, threads=settings.threads, registration=settings.registration
+                library, prepared.folder, folder,
+                threads=settings.threads, registration=settings.registration, composed=settings.composed,
             ),
         ))  # fmt: skip
     if settings.weights is not None:

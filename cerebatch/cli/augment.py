@@ -83,6 +83,10 @@ def make(
     from cerebatch.batch.reporting.display import progress
     from cerebatch.library.store import open_library
 
+    if registration is Registrar.composed:
+        raise SettingsError(
+            "--registration composed: expected greedy or network, for each case is bent onto its target by itself."
+        )
     place, cases = load_profile(profile), open_library(library)
     if out.suffix != ".zarr":
         raise SettingsError(f"{out}: expected a name that ends in .zarr.")

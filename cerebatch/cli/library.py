@@ -24,6 +24,7 @@ def build(
     resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm.")] = Resolution.one,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the heads' registration.")] = 1,
     processes: Annotated[int | None, typer.Option(min=1, help="Cases at a time. [default: cores]")] = None,
+    mean: Annotated[bool, typer.Option(help="Make its mean, too: 7 s of a core a case.")] = True,
 ) -> None:
     """Make labelled cases: each lobule map in each head, and the mirrored twins."""
     from cerebatch.batch.cluster.profile import usable_cores
@@ -32,7 +33,21 @@ def build(
 
     plan = Plan(label_maps(lobules), label_maps(heads), scans, cases, float(resolution.value), seed)
     build_library(out, plan, processes=processes or usable_cores(), tell=lambda line: print(line, flush=True))
+    if mean:
+        make_mean(out, processes)
     info(out)
+
+
+@library_app.command(name="mean")
+def make_mean(
+    library: Annotated[Path, typer.Argument(help="A finished library; a mean that it has is replaced.")],
+    processes: Annotated[int | None, typer.Option(min=1, help="Registrations at a time. [default: cores]")] = None,
+) -> None:
+    """Bring every case onto the library's own mean, so that an atlas takes one registration of a scan."""
+    from cerebatch.batch.cluster.profile import usable_cores
+    from cerebatch.building.mean import make_mean as bring_onto_mean
+
+    bring_onto_mean(library, processes=processes or usable_cores(), tell=lambda line: print(line, flush=True))
 
 
 @library_app.command()

@@ -26,6 +26,7 @@ class Registrar(StrEnum):
     """What registers library cases."""
 
     greedy = "greedy"
+    composed = "composed"
     network = "network"
 
 

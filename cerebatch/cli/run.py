@@ -138,8 +138,8 @@ def run(
         filters=parse_filters(bids_filter or ()),
     )
     who = _method(method, library, weights, labelled_case)
-    if registration is Registrar.network and library is None:
-        raise SettingsError("--registration network: expected --library, whose cases the network registers")
+    if registration is not Registrar.greedy and library is None:
+        raise SettingsError(f"--registration {registration}: expected --library, whose cases are registered")
     if synthesise_t2w and who != "networks":
         raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
     if who == "networks":
@@ -152,6 +152,7 @@ def run(
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
         registration=helper_weights_if("registration", registration is Registrar.network, auxiliary_weights),
+        composed=registration is Registrar.composed,
         icv=helper_weights_if("icv", icv is Cavity.network, auxiliary_weights),
         superres=helper_weights_if("superres", super_resolution, auxiliary_weights, float(resolution.value)),
         t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, auxiliary_weights, float(resolution.value)),

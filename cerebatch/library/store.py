@@ -92,7 +92,8 @@ def info(path: Path) -> dict[str, Any]:
     -------
     summary : dict
         Counts of cases, persons, heads, mirrored and rendered cases; resolution in mm; gigabytes on disk; median
-        overlap; median and range of the visible share where it is known, else NaN; licence, seed, versions and digest.
+        overlap; median and range of the visible share where it is known, else NaN; licence, seed, versions and digest;
+        whether it has a mean.
     """
     library = open_library(path)
     group = open_store(path)
@@ -114,4 +115,5 @@ def info(path: Path) -> dict[str, Any]:
         "version": group.attrs["version"],
         "cerebatch": group.attrs["cerebatch"],
         "digest": library.digest,
+        "mean": "mean_digest" in group.attrs,
     }

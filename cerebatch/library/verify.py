@@ -9,6 +9,7 @@ from cerebatch import labels
 from cerebatch.library.case import flipped
 from cerebatch.library.checks import library_digest, voxels_sha256, wrong_voxels
 from cerebatch.library.layout import COLUMNS, Voxels, open_store, read_column
+from cerebatch.library.mean import mean_problems
 from cerebatch.library.store import Library, open_library
 
 
@@ -26,6 +27,7 @@ def verify(path: Path) -> list[str]:
     found = []
     if library.digest != library_digest(group, columns):
         found.append("the library's digest is not that of its cases")
+    found += mean_problems(library)
     for index, name in enumerate(library.names):
         voxels, wrong = library.read_back(index)
         if not wrong:

@@ -74,6 +74,8 @@ def warp_and_fuse(
     fields: Sequence[Field],
     d: float,
     threads: int = 1,
+    *,
+    through: Field | None = None,
 ) -> tuple[LabelMap, Volume]:
     """Warp cases to the target and fuse them, without the warped volumes ever being there.
 
@@ -97,6 +99,9 @@ def warp_and_fuse(
         Sharpness of the weight per unit of intensity, at least 0; with 0 all votes weigh the same.
     threads : int
         OpenMP threads; the results do not depend on it.
+    through : (X / f, Y / f, Z / f, 3) float32, optional
+        Leads from the target into a space between, on a grid of the target's shape, where all the fields begin: a case
+        is sampled at ``h + field(h)`` with ``h = index + through(index)``. No composed field is stored.
 
     Returns
     -------
@@ -122,7 +127,10 @@ def warp_and_fuse(
     _require_number("fields", fields, len(images))
     factor = _factor(target.shape, fields[0].shape)
     _require_shape("fields", fields, fields[0].shape)
-    return _kernels.warp_and_fuse(target, images, labels, fields, factor, d, threads)
+    if through is not None:
+        through = _checked(through, np.float32, "through")
+        _require_shape("through", [through], fields[0].shape)
+    return _kernels.warp_and_fuse(target, images, labels, fields, factor, d, threads, through)
 
 
 def _checked(array: NDArray[Any], dtype: type[np.generic], name: str) -> NDArray[Any]:

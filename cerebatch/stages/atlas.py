@@ -14,7 +14,13 @@ VERSION = 2
 
 
 def atlas(
-    library: Path, prepared: Path, folder: Path, *, threads: int = 1, registration: Path | None = None
+    library: Path,
+    prepared: Path,
+    folder: Path,
+    *,
+    threads: int = 1,
+    registration: Path | None = None,
+    composed: bool = False,
 ) -> list[Step]:
     """Write ``dseg.nii.gz``, ``share.nii.gz``, ``lobules.nii.gz`` and ``atlas.json``.
 
@@ -29,6 +35,8 @@ def atlas(
     threads : int
     registration : Path, optional
         Weights of the registration network; without it greedy registers.
+    composed : bool
+        Greedy registers once, to the library's mean.
 
     Returns
     -------
@@ -46,7 +54,7 @@ def atlas(
         cases = open_library(library)
         t1w = read_voxels(prepared / "T1w.nii.gz")
     register = None if registration is None else register_by(registration)
-    made = make_atlas(t1w, cases, threads=threads, log=log, register=register)
+    made = make_atlas(t1w, cases, threads=threads, log=log, register=register, composed=composed)
     with log.step("write"):
         write_image(folder / "dseg.nii.gz", made.dseg, cases.grid, "MNI")
         write_image(folder / "share.nii.gz", made.share, cases.grid, "MNI")

@@ -35,6 +35,8 @@ class RunSettings(BaseModel):
         Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan.
     registration : Path or None
         Weights of the network that registers library cases; None: greedy does.
+    composed : bool
+        A scan is registered once, to the mean of the library, and not to each case.
     icv : Path or None
         Weights of the network that sees the intracranial cavity; None: the affine's scale tells its volume.
     superres : Path or None
@@ -59,6 +61,7 @@ class RunSettings(BaseModel):
     library: Path | None = None
     labelled_case: Path | None = None
     registration: Path | None = None
+    composed: bool = False
     icv: Path | None = None
     superres: Path | None = None
     t2_synthesis: Path | None = None
@@ -76,6 +79,8 @@ class RunSettings(BaseModel):
             raise ValueError("expected weights for the method 'networks' alone")
         if self.registration is not None and self.library is None:
             raise ValueError("expected a library whose cases the registration network brings to a scan")
+        if self.composed and (self.library is None or self.registration is not None):
+            raise ValueError("expected a library with a mean that scans are registered to, and no registration network")
         if self.t2_synthesis is not None and self.method != "networks":
             raise ValueError("expected T2 synthesis for the method 'networks' alone")
         if self.labelled_case is not None and (self.method != "single case" or self.library is not None):

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.atlas.similar import LeaveOut, most_similar
-from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, compared_region, fuse_cases, register_cases
+from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases
 from cerebatch.errors import LibraryError
 from cerebatch.io.atomic import written_whole
 from cerebatch.labels import mirrored

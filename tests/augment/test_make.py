@@ -18,7 +18,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from cerebatch.atlas.subject_atlas import compared_region
+from cerebatch.atlas.registering import compared_region
 from cerebatch.augment import writing
 from cerebatch.augment.make import jobs_of, make, relay_folder
 from cerebatch.augment.registration import Registration

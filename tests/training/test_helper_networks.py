@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 from typer.testing import CliRunner
 
-from cerebatch.atlas.subject_atlas import compared_region, register_cases
+from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.cli.main import app
 from cerebatch.errors import SettingsError
 from cerebatch.library.store import Library

@@ -122,7 +122,7 @@ def as_input(fixed: Volume, moving: Volume, region: NDArray[np.bool_]) -> Tensor
 
 
 def by_network(network: nn.Module, trained_mm: float) -> Register:
-    """The network in greedy's place; see `library.subject_atlas.register_cases`.
+    """The network in greedy's place; see `atlas.registering.register_cases`.
 
     Parameters
     ----------

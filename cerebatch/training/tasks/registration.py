@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cerebatch.atlas.subject_atlas import compared_region, seen_by_registration
+from cerebatch.atlas.registering import compared_region, seen_by_registration
 from cerebatch.labels import LABELS
 from cerebatch.library.store import Library
 from cerebatch.networks.auxiliary.registration import (

@@ -111,4 +111,35 @@ CEREBATCH_INLINE float clamped(float value, float last) {
     return above < last ? above : last;
 }
 
+// Displacement at a finite point of the target's grid, linear between the samples of the field and continued by its
+// edge.
+CEREBATCH_INLINE std::array<float, 3> displacement_at(const Lattice& lattice, const float* field,
+                                                      const std::array<float, 3>& point) {
+    const float scale = 1.0f / static_cast<float>(lattice.factor);
+    std::array<std::ptrdiff_t, 3> lower;
+    std::array<std::ptrdiff_t, 3> step;
+    std::array<float, 3> part;
+    const std::array<std::ptrdiff_t, 3> stride{lattice.coarse[1] * lattice.coarse[2] * 3, lattice.coarse[2] * 3, 3};
+    for (int axis = 0; axis < 3; ++axis) {
+        const float at = clamped((point[axis] + 0.5f) * scale - 0.5f, static_cast<float>(lattice.coarse[axis] - 1));
+        const auto whole = static_cast<std::int32_t>(at);
+        part[axis] = at - static_cast<float>(whole);
+        lower[axis] = whole * stride[axis];
+        // A sample without weight is not read.
+        step[axis] = part[axis] > 0.0f ? stride[axis] : 0;
+    }
+    const float* near = field + lower[0] + lower[1] + lower[2];
+    const float* far = near + step[0];
+    std::array<float, 3> by;
+    for (int c = 0; c < 3; ++c) {
+        const auto along = [&](const float* from) {
+            const float one = between(from[c], from[c + step[2]], part[2]);
+            const float other = between(from[c + step[1]], from[c + step[1] + step[2]], part[2]);
+            return between(one, other, part[1]);
+        };
+        by[c] = between(along(near), along(far), part[0]);
+    }
+    return by;
+}
+
 }  // namespace cerebatch::detail

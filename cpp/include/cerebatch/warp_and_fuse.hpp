@@ -28,6 +28,7 @@ struct WarpScratch {
           differs(voxels), index(voxels), where(voxels), target(ballot_capacity), ballots(cases) {}
 
     std::vector<float> x, y, z;  // sample points in voxels, one case after the other
+    std::array<std::vector<float>, 3> halfway{};  // of the tile's voxels, where a field leads through a space between
     std::vector<std::uint8_t> labels;
     DisplacementRow displacement;
     std::vector<std::uint8_t> differs;
@@ -43,6 +44,7 @@ struct WarpedFusion {
     const float* target;
     const Cases& cases;
     const std::vector<const float*>& fields;
+    const float* through;  // null: the fields begin at the target
     const Lattice& lattice;
     std::ptrdiff_t tile_voxels;
     float d;
@@ -69,8 +71,9 @@ struct WarpTile {
         std::uint8_t* differs = scratch.differs.data();
         const std::uint8_t* first = scratch.labels.data();
         std::fill_n(differs, count, std::uint8_t{0});
+        if (fusion.through != nullptr) go_halfway(fusion, begin, end, scratch);
         for (std::size_t n = 0; n < fusion.cases.labels.size(); ++n) {
-            place(fusion, n, begin, end, scratch);
+            fusion.through == nullptr ? place(fusion, n, begin, end, scratch) : place_from_halfway(fusion, n, count, scratch);
             nearest(fusion, n, count, scratch);
             const float* x = scratch.x.data() + n * fusion.tile_voxels;
             const std::uint8_t* other = scratch.labels.data() + n * fusion.tile_voxels;
@@ -116,6 +119,48 @@ struct WarpTile {
                 y[k] = clamped(from_y + by_y[k], last_y);
                 z[k] = clamped(static_cast<float>(k) + by_z[k], last_z);
             }
+        }
+    }
+
+    // Points of the space between to which `through` leads from the tile's voxels.
+    static CEREBATCH_INLINE void go_halfway(const WarpedFusion& fusion, std::ptrdiff_t begin, std::ptrdiff_t end,
+                                            WarpScratch& scratch) {
+        const auto& shape = fusion.lattice.shape;
+        for (std::ptrdiff_t row = begin; row < end; ++row) {
+            const std::ptrdiff_t i = row / shape[1], j = row % shape[1];
+            displacements(fusion.lattice, fusion.through, i, j, scratch.displacement);
+            const std::array<float, 2> from{static_cast<float>(i), static_cast<float>(j)};
+            const std::ptrdiff_t to = (row - begin) * shape[2];
+            for (int c = 0; c < 3; ++c) {
+                const float* by = scratch.displacement.fine[c].data();
+                float* halfway = scratch.halfway[c].data() + to;
+                CEREBATCH_INDEPENDENT
+                for (int k = 0; k < static_cast<int>(shape[2]); ++k) {
+                    halfway[k] = (c < 2 ? from[c] : static_cast<float>(k)) + by[k];
+                }
+            }
+        }
+    }
+
+    // Sample points of case n, whose field begins at the points halfway.
+    static CEREBATCH_INLINE void place_from_halfway(const WarpedFusion& fusion, std::size_t n, int count,
+                                                    WarpScratch& scratch) {
+        const auto& shape = fusion.lattice.shape;
+        const std::array<float, 3> last{static_cast<float>(shape[0] - 1), static_cast<float>(shape[1] - 1),
+                                        static_cast<float>(shape[2] - 1)};
+        const std::ptrdiff_t to = n * fusion.tile_voxels;
+        float *x = scratch.x.data() + to, *y = scratch.y.data() + to, *z = scratch.z.data() + to;
+        const float *half_x = scratch.halfway[0].data(), *half_y = scratch.halfway[1].data(),
+                    *half_z = scratch.halfway[2].data();
+        for (int v = 0; v < count; ++v) {
+            const float zero_or_nan = (half_x[v] - half_x[v]) + (half_y[v] - half_y[v]) + (half_z[v] - half_z[v]);
+            const std::array<float, 3> halfway{half_x[v], half_y[v], half_z[v]};
+            const std::array<float, 3> by =
+                zero_or_nan == 0.0f ? displacement_at(fusion.lattice, fusion.fields[n], halfway) : halfway;
+            const float sum_or_nan = zero_or_nan + ((by[0] - by[0]) + (by[1] - by[1]) + (by[2] - by[2]));
+            x[v] = sum_or_nan == 0.0f ? clamped(halfway[0] + by[0], last[0]) : nowhere;
+            y[v] = clamped(halfway[1] + by[1], last[1]);
+            z[v] = clamped(halfway[2] + by[2], last[2]);
         }
     }
 
@@ -193,17 +238,24 @@ constexpr std::ptrdiff_t most_warped_voxels = (std::ptrdiff_t{1} << 31) - 1;
 // Target, images and labels have the shape `shape`; field n has the shape (shape / factor, 3) and holds displacements
 // in voxels of the target. Case n is sampled at target index + displacement, clamped to its edges: the image linearly,
 // the label at floor(c + 0.5). The votes are those of fuse.hpp; where a displacement is not finite its case has none.
+// If `through` is not null, it leads from the target into the space where the fields begin, a grid of the same shape:
+// case n is sampled at h + field n at h, where h = target index + through; the composed fields are never stored.
 inline void warp_and_fuse(const float* target, const Cases& cases, const std::vector<const float*>& fields,
-                          const std::array<std::ptrdiff_t, 3>& shape, std::ptrdiff_t factor, float d,
-                          std::uint8_t* dseg, float* share, int threads, Simd simd = widest_simd()) {
+                          const float* through, const std::array<std::ptrdiff_t, 3>& shape, std::ptrdiff_t factor,
+                          float d, std::uint8_t* dseg, float* share, int threads, Simd simd = widest_simd()) {
     if (shape[0] * shape[1] * shape[2] == 0) return;
     const std::ptrdiff_t rows = shape[0] * shape[1];
     const std::ptrdiff_t tile = std::max(detail::warp_tile / shape[2], std::ptrdiff_t{1});
     const int workers = detail::workers(rows, tile, threads);
     const detail::Lattice lattice(shape, factor);
-    const detail::WarpedFusion fusion{target, cases, fields, lattice, tile * shape[2], d, dseg, share};
+    const detail::WarpedFusion fusion{target, cases, fields, through, lattice, tile * shape[2], d, dseg, share};
     std::vector<detail::WarpScratch> scratch(
         workers, detail::WarpScratch(cases.labels.size(), static_cast<std::size_t>(fusion.tile_voxels), lattice));
+    if (through != nullptr) {
+        for (auto& one : scratch) {
+            for (auto& component : one.halfway) component.resize(fusion.tile_voxels);
+        }
+    }
     detail::for_each_tile(rows, tile, workers, [&](std::ptrdiff_t begin, std::ptrdiff_t end, int worker) {
         detail::run_with<detail::WarpTile>(simd, fusion, begin, end, scratch[worker]);
     });
