@@ -117,10 +117,10 @@ class _TakenOverError(Exception):
 
 def missing(job: Job, stages: list[Stage]) -> list[Stage]:
     """The stages that have to run, in order."""
-    return _look(job, stages)[0]
+    return look(job, stages)[0]
 
 
-def _look(job: Job, stages: list[Stage]) -> tuple[list[Stage], dict[Path, Record]]:
+def look(job: Job, stages: list[Stage]) -> tuple[list[Stage], dict[Path, Record]]:
     """The stages that have to run, in order, and records whose files have other times today, with these times.
 
     Seen backwards: once a stage is done, what led to it may be gone.
@@ -167,12 +167,13 @@ def _advance(call: Call, tell: Tell) -> Progress:
     stage_name, key = call.stage, ""
     try:
         _require_ours(call)
-        to_do, touched = _look(job, job.plan())
+        to_do, touched = look(job, job.plan())
         for path, record in touched.items():
             with contextlib.suppress(OSError):  # the bytes are read again next time
                 write_model(path, record)
         if not to_do:
-            _clean(call)
+            if not call.is_taken_over:  # its run may still read what would go
+                clean(job)
             return Progress(job.name)
         stage = to_do[0]
         stage_name, key = stage.name, stage.key
@@ -189,8 +190,8 @@ def _advance(call: Call, tell: Tell) -> Progress:
         failure = _failure(call, stage_name, key, error)
         return Progress(job.name, failure=failure)
     after = to_do[1].name if len(to_do) > 1 else ""
-    if not after:
-        _clean(call)
+    if not after and not call.is_taken_over:
+        clean(job)
     return Progress(job.name, stage.name, seconds, after)
 
 
@@ -199,11 +200,8 @@ def _require_ours(call: Call) -> None:
         raise _TakenOverError
 
 
-def _clean(call: Call) -> None:
-    """Remove what a done case needs no more, unless another run has it and may read it."""
-    job = call.job
-    if call.is_taken_over:
-        return
+def clean(job: Job) -> None:
+    """Remove what a done case needs no more."""
     job.failure_path.unlink(missing_ok=True)
     if not job.keep_work:
         shutil.rmtree(job.scratch, ignore_errors=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from cerebatch.batch.cluster.profile import Profile, require_fit
+from cerebatch.batch.decide import Limits, limits_of, settled
 from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
 from cerebatch.batch.job import KNOWN_STAGES, Job
 from cerebatch.batch.ledger.events import Event, Tell
@@ -97,16 +98,35 @@ def run_jobs(
     whole = False
     with _stopped_by_signals(relay, private_folder(runs_folder(out_dir), manifest.run)):
         try:
-            with engines(profile, needs, manifest.run, runs_folder(out_dir), relay.hear, warm_up) as places:
-                for outcome in relay.carry(jobs, places):
-                    counts[outcome.status] += 1
-                    yield outcome
+            left: list[Job] = []
+            for outcome in _settled(jobs, limits_of(needs, profile.larger_gb), left, relay, tell, again=retry_failed):
+                counts[outcome.status] += 1
+                yield outcome
+            if left:
+                with engines(profile, needs, manifest.run, runs_folder(out_dir), relay.hear, warm_up) as places:
+                    for outcome in relay.carry(left, places):
+                        counts[outcome.status] += 1
+                        yield outcome
             whole = not relay.stopping
         finally:
             ended.set()
             keeper.join()
             relay.release_all()
             finish(out_dir, manifest.run, _end(counts, whole))
+
+
+def _settled(
+    jobs: Sequence[Job], limits: Mapping[str, Limits], left: list[Job], relay: Relay, tell: Tell, *, again: bool
+) -> Iterator[Outcome]:
+    """Cases for which nothing need be started; the others are added to `left`."""
+    for job in jobs:
+        outcome = None if relay.stopping else settled(job, limits, retry_failed=again)
+        if outcome is None:
+            left.append(job)
+            continue
+        stage, why = (outcome.failure.stage, outcome.failure.message) if outcome.failure else ("", "")
+        tell(Event(job.name, "failed" if outcome.failure else "skipped", stage, message=why))
+        yield outcome
 
 
 def _end(counts: Counter[Status], whole: bool) -> End:

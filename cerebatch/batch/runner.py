@@ -7,14 +7,16 @@ next. It knows cases only while they are in flight, so that a hundred thousand n
 from __future__ import annotations
 
 import contextlib
+import operator
 import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cerebatch.batch.advance import Call, Progress, is_full, note
+from cerebatch.batch.decide import most_gb
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.hosts import Hosts
 from cerebatch.batch.in_flight import InFlight, not_seen
@@ -36,9 +38,6 @@ _ON_ONE_HOST_AT_MOST = 4
 _AGAIN_AT_MOST = 2
 """A stage may have to run again because its input changed meanwhile, but not for ever."""
 _GRACE_SECONDS = 30.0
-
-_MANY = 10**9
-"""Cases that wait before the relay has counted them."""
 
 
 class Relay:
@@ -96,12 +95,12 @@ class Relay:
         """Hand out nothing more; what is at work has some seconds to end."""
         self.stopping = why
 
-    def carry(self, jobs: Iterable[Job], engines: Mapping[Kind, Engine]) -> Iterator[Outcome]:
+    def carry(self, jobs: Sequence[Job], engines: Mapping[Kind, Engine]) -> Iterator[Outcome]:
         """Carry cases until none is left, in whatever order they finish.
 
         Parameters
         ----------
-        jobs : iterable of Job
+        jobs : sequence of Job
         engines : mapping of kind to Engine
             Their events come to `hear`.
 
@@ -137,7 +136,7 @@ class Relay:
                     break
             if not self._flying and (not more or self.stopping):
                 break
-            self._say_what_waits(more)
+            self._say_what_waits(operator.length_hint(waiting))
             yield from self._answer()
             for name in [name for name, case in self._flying.items() if case.taken_over]:
                 yield self._give_up(name)
@@ -170,14 +169,9 @@ class Relay:
 
     def _call(self, case: InFlight) -> Call:
         return Call(
-            case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt,
+            case.job, case.stage, case.needs, most_gb(case.needs, self._larger_gb), self._retry_failed, case.attempt,
             self._lease.run, self._lease.seconds, (*case.failed_on, *self._hosts.left_out),
         )  # fmt: skip
-
-    def _most_gb(self, needs: Needs) -> float:
-        while (larger := self._larger_gb(needs)) is not None:
-            needs = replace(needs, memory_gb=larger)
-        return needs.memory_gb
 
     def _answer(self) -> Iterator[Outcome]:
         """Hear all that there is to hear; wait a little if there is nothing."""
@@ -373,8 +367,8 @@ class Relay:
             elif case.job.name in self._flying:  # and not given back a moment ago
                 case.taken_over = True
 
-    def _say_what_waits(self, more: bool) -> None:
-        """Tell each engine how many calls it has or will soon have."""
+    def _say_what_waits(self, left: int) -> None:
+        """Tell each engine how many calls it has or will soon have; `left` cases have not begun."""
         now = Counter(case.needs.kind for case in self._flying.values())
         # A case on its way to a GPU is near it: jobs take minutes to start.
         near = sum(1 for case in self._flying.values() if any(n.kind == "gpu" for n in self._after(case.stage)))
@@ -382,7 +376,7 @@ class Relay:
             if kind == "gpu":
                 engine.want(now["gpu"] + near)
             else:
-                engine.want(_MANY if more else len(self._flying))
+                engine.want(len(self._flying) + left)
             if engine.broken and not self.stopping:
                 self._tell(Event("", "said", message=engine.broken))
                 self.stop(engine.broken)

@@ -15,10 +15,10 @@ from cerebatch.cli.extras import require
 from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
 from cerebatch.cli.outcomes import print_unfinished
 from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
-from cerebatch.errors import CerebatchError, InputError, SettingsError
+from cerebatch.cli.plan import tell_plan
+from cerebatch.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from cerebatch.batch.case import CaseJob
     from cerebatch.batch.outcome import Outcome
     from cerebatch.io.bids import Cohort
     from cerebatch.stages.settings import Method
@@ -166,7 +166,7 @@ def run(
     for warning in cohort.warnings:
         say(console, f"warning: {warning}")
     if dry_run:
-        _tell_plan(jobs, cohort, console)
+        tell_plan(jobs, cohort.problems, place, out, console, retry_failed=retry_failed)
         return
     write_description(out, bids_dir)
     outcomes: list[Outcome] = []
@@ -225,19 +225,6 @@ def _require_dataset(bids_dir: Path) -> None:
     if not bids_dir.is_dir():
         do = "Give the folder of the scans: its participants.tsv tells ages and sexes."
         raise InputError(bids_dir, expected="the folder of a BIDS dataset", found="none", do=do)
-
-
-def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
-    from cerebatch.batch.advance import missing
-
-    for job in jobs:
-        try:
-            stages = ", ".join(stage.name for stage in missing(job, job.plan())) or "nothing, it is done"
-        except CerebatchError as error:
-            stages = f"cannot run: {error}"
-        say(console, f"{job.name}: {stages}")
-    for problem in cohort.problems:
-        say(console, f"{problem.name}: left out: {problem.reason}")
 
 
 def _print_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:

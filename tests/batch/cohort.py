@@ -30,6 +30,7 @@ STAGES = ("prepare", "atlas", "segment", "measure")
 _ERRORS = {
     "ImportError": ImportError("libgomp.so.1: cannot open shared object file"),
     "EIO": OSError(errno.EIO, "Input/output error"),
+    "ESTALE": OSError(errno.ESTALE, "Stale file handle"),
     "ENOSPC": OSError(errno.ENOSPC, "No space left on device"),
     "ValueError": ValueError("made to fail"),
 }
@@ -110,7 +111,7 @@ class SmallJob(Job):
                 raise ValueError("made to fail")
             case "refuse":
                 raise StageError("made to fail")
-            case place if place.startswith(("ImportError@", "EIO@", "ENOSPC@", "ValueError@")):
+            case place if place.partition("@")[0] in _ERRORS:
                 error, _, node = place.partition("@")
                 if node in (os.environ.get("SLURMD_NODENAME"), "everywhere"):
                     raise _ERRORS[error]

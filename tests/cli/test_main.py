@@ -277,6 +277,8 @@ def test_a_dry_run_tells_the_stages_and_writes_nothing(dataset: Path, labelled_c
     )
     assert result.returncode == 0
     assert "sub-phantom001: prepare, segment, measure" in result.stdout
+    assert "0 done, 0 failed before, 0 cannot run" in result.stdout
+    assert "no estimate for prepare, segment, measure" in result.stdout
     assert not (tmp_path / "out").exists()
 
 

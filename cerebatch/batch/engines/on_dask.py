@@ -10,9 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cerebatch.batch.advance import Call
+from cerebatch.batch.advance import Call, Progress
 from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure, Result
 from cerebatch.batch.engines.dask_jobs import DaskJobs
+from cerebatch.batch.engines.sent_calls import packed, unpacked
 from cerebatch.batch.engines.stage_process import StageProcess
 from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Event, Tell
@@ -91,7 +92,7 @@ class DaskEngine:
         case, needs = call.job.name, call.needs
         beside = self._beside(call.avoid, needs) if call.avoid else set()
         future = self._client.submit(
-            run_call, call,
+            run_call, case, call.stage, packed(call),
             # Dask keeps statistics of each group of keys: a stage is a group, a case must not be one.
             key=f"{call.stage}-{uuid.uuid4().hex}",
             resources={"cores": needs.threads, "memory_gb": needs.memory_gb},
@@ -224,11 +225,14 @@ def _lost(call: Call, error: BaseException | None) -> EngineFailure:
     )
 
 
-def run_call(call: Call) -> tuple[str, str, Result]:
+def run_call(case: str, stage: str, sent: bytes) -> tuple[str, str, Result]:
     """What a Dask task does: give the call to a child process of the worker; where it is, and what came of it."""
     from distributed import get_worker
 
     worker = get_worker()
+    call = unpacked(case, stage, sent)
+    if isinstance(call, Progress):
+        return str(worker.address), node_name(), call
     with _borrowed(worker) as process:
         result = process.run(call, lambda event: worker.log_event(_TOPIC, {"event": asdict(event)}))
     return str(worker.address), node_name(), result

@@ -16,6 +16,7 @@ import psutil
 
 from cerebatch.batch.advance import Call, Progress, advance
 from cerebatch.batch.engines.base import Result
+from cerebatch.batch.engines.sent_calls import unpacked
 from cerebatch.batch.engines.stage_process import killed_for_memory
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.errors import SettingsError
@@ -84,15 +85,17 @@ class RayActor:
     def ping(self) -> None:
         """Answer."""
 
-    def run(self, number: int, pickled_call: bytes) -> Iterator[Event | Result]:
+    def run(self, number: int, case: str, stage: str, sent: bytes) -> Iterator[Event | Result]:
         """Run a call.
 
         Parameters
         ----------
         number : int
             Of the call, for `result_of`.
-        pickled_call : bytes
-            Of a `Call`.
+        case, stage : str
+            Of the call.
+        sent : bytes
+            As `sent_calls.packed` gives it.
 
         Yields
         ------
@@ -101,7 +104,11 @@ class RayActor:
         result : Progress or EngineFailure
             Last. After a failure (too much memory) this process is of no more use.
         """
-        call: Call = cloudpickle.loads(pickled_call)
+        call = unpacked(case, stage, sent)
+        if isinstance(call, Progress):
+            self._last = number, call
+            yield call
+            return
         told: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         future = self._stage_thread.submit(self._advance, call, told.put)
         future.add_done_callback(lambda _: told.put(None))

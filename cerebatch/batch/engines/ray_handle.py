@@ -15,6 +15,7 @@ from cerebatch.batch.advance import Call
 from cerebatch.batch.cluster.job_script import ACTOR
 from cerebatch.batch.engines.base import CANCELLED, EngineFailure, Result
 from cerebatch.batch.engines.ray_actor import RayActor, Ready, WarmUp
+from cerebatch.batch.engines.sent_calls import packed
 from cerebatch.batch.engines.stage_process import hung
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
@@ -151,10 +152,10 @@ class ActorHandle:
 
         number, deadline = next(self._numbers), time.monotonic() + 60 * call.needs.minutes
         try:
-            pickled = cloudpickle.dumps(call)
+            sent = packed(call)
         except Exception as error:  # whatever a job's attributes raise
             return self._lost(call, f"the job cannot be sent there, {type(error).__name__}: {error}")
-        answers, silent_since = self._actor.run.remote(number, pickled), 0.0
+        answers, silent_since = self._actor.run.remote(number, call.job.name, call.stage, sent), 0.0
         while time.monotonic() < deadline:
             if not go_on():
                 return ended_with_the_run(call)

@@ -22,6 +22,7 @@ import psutil
 
 from cerebatch.batch.advance import Call, Progress, advance
 from cerebatch.batch.engines.base import EngineFailure
+from cerebatch.batch.engines.sent_calls import packed, unpacked
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import HANG, KILLED, LOST
 
@@ -56,7 +57,7 @@ class StageProcess:
         assert self._child is not None
         deadline = time.monotonic() + 60 * call.needs.minutes
         try:
-            self._pipe.send_bytes(cloudpickle.dumps(call))
+            self._pipe.send_bytes(cloudpickle.dumps((call.job.name, call.stage, packed(call))))
             while True:
                 while self._pipe.poll(_LOOK_SECONDS):
                     message = cloudpickle.loads(self._pipe.recv_bytes())
@@ -164,8 +165,10 @@ def _serve(pipe: Connection, owner: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     with contextlib.suppress(EOFError, OSError):
         while True:
-            call = cloudpickle.loads(pipe.recv_bytes())
-            result = advance(call, lambda event: pipe.send_bytes(cloudpickle.dumps(event)))
+            call = unpacked(*cloudpickle.loads(pipe.recv_bytes()))
+            result = call
+            if isinstance(call, Call):
+                result = advance(call, lambda event: pipe.send_bytes(cloudpickle.dumps(event)))
             pipe.send_bytes(cloudpickle.dumps(result))
 
 
