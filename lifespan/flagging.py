@@ -15,7 +15,7 @@ from lifespan.grouping import groups_of
 from lifespan.measures import UNITS, measured
 from lifespan.models.curve import Curve
 from lifespan.models.model import Key, LifespanModel
-from lifespan.models.shape import fit_shape
+from lifespan.models.shape_fit import fit_shape
 from lifespan.models.tails import FAR, robust_sd
 from lifespan.people import People, fitted_rows
 from lifespan.tables.load import listed

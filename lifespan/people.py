@@ -76,7 +76,7 @@ class People:
         """(n,) who belongs to all, female or male."""
         if group == "all":
             return np.ones(len(self), dtype=np.bool_)
-        return np.asarray(self.frame["sex"] == SEX_OF_GROUP[group], dtype=np.bool_)
+        return np.asarray(self.frame["sex"].to_numpy(dtype=object) == SEX_OF_GROUP[group], dtype=np.bool_)
 
     def take(self, rows: Bools | Ints) -> People:
         """Some of the rows, by mask or index."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from lifespan.arrays import Floats
 
@@ -85,53 +85,14 @@ class Shape:
         return cls(location + scale * float(mean), scale * float(sd), content["skew"], content["tails"])
 
 
-def fit_shape(x: Floats, t: Floats | None = None) -> Shape | None:
-    """Maximum likelihood for standardised residuals; None where BIC prefers the normal distribution.
-
-    Parameters
-    ----------
-    x : (n,) float
-        Residuals over their spread.
-    t : (n,) float, optional
-        Scaled ages of `AgeBasis`: with them skew may change with age, if BIC agrees.
-    """
-    normal = 0.5 * np.log(2 * np.pi * x.var()) + 0.5
-    best, best_bic = None, 2.0 * len(x) * normal
-    start = np.array([float(x.mean()), float(np.log(x.std())), 0.0, 0.0, 0.0])
-    for sloped in (False, True) if t is not None else (False,):
-        found, loss = _most_likely(x, t, start, sloped)
-        bic = 2.0 * len(x) * loss + (PARAMETERS + sloped) * np.log(len(x))
-        if bic < best_bic:
-            best, best_bic = found, bic
-        start = np.array([found.location, np.log(found.scale), found.skew, np.log(found.tails), 0.0])
-    return best
-
-
-def _most_likely(x: Floats, t: Floats | None, start: Floats, sloped: bool) -> tuple[Shape, float]:
-    """The shape, and minus its mean logarithmic density."""
-
-    def of(theta: Floats) -> Shape:
-        location, log_scale, skew, log_tails, slope = map(float, theta)
-        return Shape(location, float(np.exp(log_scale)), skew, float(np.exp(log_tails)), slope)
-
-    def loss(theta: Floats) -> float:
-        shape = of(theta)
-        return -float((shape.at(t) if t is not None else shape).log_density(x).mean())
-
-    slopes = (-1.5, 1.5) if sloped else (0.0, 0.0)
-    bounds = [(-3, 3), (-2, 2), (-2, 2), (-1.2, 1.2), slopes]
-    found = optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
-    return of(found.x), float(found.fun)
-
-
 def _moments(skew: float | Floats, tails: float) -> tuple[Floats, Floats]:
     """Mean and standard deviation of sinh((asinh Z + skew) / tails): p. 764 of Jones and Pewsey."""
-    first, second = _power(1.0 / tails), _power(2.0 / tails)
+    first, second = moment_factor(1.0 / tails), moment_factor(2.0 / tails)
     mean = np.sinh(skew / tails) * first
     return np.asarray(mean), np.sqrt(0.5 * (np.cosh(2.0 * skew / tails) * second - 1.0) - mean**2)
 
 
-def _power(q: float) -> float:
-    """P_q of Jones and Pewsey."""
+def moment_factor(q: float) -> float:
+    """P_q of Jones and Pewsey: the mean of cosh(q asinh Z)."""
     bessel = special.kv((q + 1.0) / 2.0, 0.25) + special.kv((q - 1.0) / 2.0, 0.25)
     return float(np.exp(0.25) / np.sqrt(8.0 * np.pi) * bessel)

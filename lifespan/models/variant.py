@@ -18,7 +18,8 @@ from lifespan.models.curve import Curve
 from lifespan.models.decisions import Decision, choose
 from lifespan.models.mean import SPLINE, MeanCurve
 from lifespan.models.search import fit_candidates
-from lifespan.models.shape import Shape, fit_shape
+from lifespan.models.shape import Shape
+from lifespan.models.shape_fit import fit_shape
 from lifespan.models.site_scales import log_variance_sampling, site_scales
 from lifespan.models.sites import SiteEffects
 from lifespan.models.spline import Knots, fit_spline, knot_candidates

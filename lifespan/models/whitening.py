@@ -95,7 +95,7 @@ class Whitening:
         if self.sites is None or self.site_sd == 0.0:
             return np.asarray(2.0 - 2.0 * solved * residuals), 0.0
         between = self.site_sd**2
-        ones = self._visits(self.within_sites(np.ones(len(self.sd)))) / self.sd
+        ones = self._visits(self._site_ones[0]) / self.sd
         weight, along = self.sites.sums(ones), self.sites.sums(solved)
         grown = 1.0 + between * weight
         solved = solved - ones * self.sites.spread_out(between * along / grown)

@@ -15,7 +15,8 @@ from lifespan.models.mean import MeanCurve
 from lifespan.models.paper_fit import fit_paper
 from lifespan.models.prediction import Prediction
 from lifespan.models.search import fit_candidates
-from lifespan.models.shape import Shape, fit_shape
+from lifespan.models.shape import Shape
+from lifespan.models.shape_fit import fit_shape, shape_loss
 from lifespan.models.whitening import unit
 
 RNG = np.random.default_rng(3)
@@ -87,6 +88,16 @@ class TestShape:
         x, step = np.linspace(-3, 5, 7), 1e-5
         up, down = (stats.norm.cdf(self.SHAPE.normal_score(x + s)) for s in (step, -step))
         np.testing.assert_allclose(np.exp(self.SHAPE.log_density(x)), (up - down) / (2 * step), rtol=1e-5)
+
+    def test_the_likelihood_and_its_slopes_are_those_of_the_density(self) -> None:
+        rng = np.random.default_rng(5)
+        x, t, theta = rng.normal(size=300), rng.uniform(-1, 1, 300), np.array([0.1, 0.05, 0.3, -0.2, 0.2])
+        shape = Shape(0.1, float(np.exp(0.05)), 0.3, float(np.exp(-0.2)), 0.2)
+        loss, slopes = shape_loss(theta, x, t)
+        assert loss == pytest.approx(-shape.at(t).log_density(x).mean(), abs=1e-12)
+        steps = 1e-5 * np.eye(5)
+        numeric = [(shape_loss(theta + s, x, t)[0] - shape_loss(theta - s, x, t)[0]) / 2e-5 for s in steps]
+        np.testing.assert_allclose(slopes, numeric, atol=1e-8)
 
     def test_normal_residuals_stay_normal(self) -> None:
         assert fit_shape(np.random.default_rng(0).normal(size=2000)) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,15 @@ class TestAgainstTheMatrix:
         whitening, matrix = both(rho, site_sd)
         r = np.random.default_rng(2).normal(size=40)
         assert whitening.loss(r) == pytest.approx(r @ np.linalg.solve(matrix, r) + np.linalg.slogdet(matrix)[1])
+
+    def test_the_slopes_of_the_likelihood(self, rho: float, site_sd: float) -> None:
+        whitening, _ = both(rho, site_sd)
+        r = np.random.default_rng(2).normal(size=40)
+        by_log_sd, by_log_site_sd = whitening.loss_slopes(r)
+        up, down = (replace(whitening, sd=whitening.sd * np.exp(step * (np.arange(40) == 7))) for step in (1e-5, -1e-5))
+        assert by_log_sd[7] == pytest.approx((up.loss(r) - down.loss(r)) / 2e-5, abs=1e-6)
+        up, down = (replace(whitening, site_sd=site_sd * np.exp(step)) for step in (1e-5, -1e-5))
+        assert by_log_site_sd == pytest.approx((up.loss(r) - down.loss(r)) / 2e-5, abs=1e-6)
 
 
 def test_shifts_of_sites_are_their_conditional_means_given_the_residuals() -> None:
