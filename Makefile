@@ -1,4 +1,4 @@
-# Everything happens in a virtual environment of its own; `make clean` takes it away again.
+# Everything happens in a virtual environment of its own, .venv/. `make help` lists what there is.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,9 +14,16 @@ export CEREBATCH_DATA
 # Python and profiles are read where they lie (an editable installation); only what is compiled or declared is installed again.
 INSTALLED := CMakeLists.txt constraints.txt pyproject.toml $(shell find cpp -type f)
 
-.PHONY: install demo demo-real test test-without-data lint proof-foundation proof-atlas proof-cluster proof-networks proof-enhance proof-lifespan proof-augment proof-fine-tune proof-reports docs clean
+.PHONY: help install demo test lint docs $(addprefix proof-,foundation atlas cluster networks enhance lifespan augment fine-tune reports)
 
-install: $(VENV)/.installed
+.DEFAULT_GOAL := help
+
+# What a line says after ## is its help.
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(MAKEFILE_LIST) | sed 's/ /:/' | sed 's/^\([^:]*\):/  \1\t/'
+	@echo 'proof-NAME: what docs/proofs.md tells, minutes to hours (foundation, atlas, cluster, networks, enhance, lifespan, augment, fine-tune, reports)'
+
+install: $(VENV)/.installed ## the environment, with everything that developers need
 
 $(VENV)/.installed: $(INSTALLED)
 	@$(PYTHON) -c 'import sys; sys.exit("cerebatch needs Python 3.11 or newer; set PYTHON=python3.11 or such") if sys.version_info < (3, 11) else None'
@@ -24,40 +31,25 @@ $(VENV)/.installed: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: install
-	rm -rf $(DEMO)/mni152 $(DEMO)/derivatives
-	$(BIN)/cerebatch template $(DEMO)/mni152
-	$(BIN)/cerebatch run $(DEMO)/mni152 $(DEMO)/derivatives participant
-	$(BIN)/cerebatch run $(DEMO)/mni152 $(DEMO)/derivatives group
+demo: install ## one real scan without a download becomes label maps, volumes and a page
+	test -f $(DEMO)/mni152/dataset_description.json || $(BIN)/cerebatch template $(DEMO)/mni152
+	$(BIN)/cerebatch segment $(DEMO)/mni152/sub-mni152/anat/sub-mni152_T1w.nii.gz --out $(DEMO)/results
 	@echo
 	@echo 'The scan is the MNI152 template, the mean of 152 people (brain-extracted); its labels are what the networks see in it.'
 	@echo 'Look at:'
-	@echo '  page       $(DEMO)/derivatives/reports/sub-mni152.html'
-	@echo '  cohort     $(DEMO)/derivatives/cohort.html'
-	@echo '  pictures   $(DEMO)/derivatives/sub-mni152/figures/'
-	@echo '  volumes    $(DEMO)/derivatives/sub-mni152/anat/sub-mni152_seg-lobules_volumes.tsv'
-	@echo '  label map  $(DEMO)/derivatives/sub-mni152/anat/sub-mni152_seg-lobules_dseg.nii.gz'
+	@echo '  page       $(DEMO)/results/reports/sub-mni152.html'
+	@echo '  pictures   $(DEMO)/results/sub-mni152/figures/'
+	@echo '  volumes    $(DEMO)/results/sub-mni152/anat/sub-mni152_seg-lobules_volumes.tsv'
+	@echo '  label map  $(DEMO)/results/sub-mni152/anat/sub-mni152_seg-lobules_dseg.nii.gz'
 
-demo-real: install
-	@test -n '$(CEREBATCH_DATA)' || { echo 'make demo-real: set CEREBATCH_DATA to a folder with scans/ (BIDS), lobules/ and atlas/'; exit 2; }
-	$(BIN)/cerebatch library place '$(CEREBATCH_DATA)/lobules/subject-2_dseg.nii.gz' $(DEMO)/real/case.nii.gz --atlas '$(CEREBATCH_DATA)/atlas'
-	$(BIN)/cerebatch run '$(CEREBATCH_DATA)/scans' $(DEMO)/real/derivatives participant --labelled-case $(DEMO)/real/case.nii.gz
-	@echo
-	@echo 'The labels are those of one person (method: single case), placed by the affine alone: a way to try the way, not a measurement.'
-	@echo 'Look at $(DEMO)/real/derivatives/sub-*/figures/'
-
-lint: install
+lint: install ## style, types, arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: lint
+test: lint ## lint, then all tests
 	$(PYTEST)
-
-# What a machine without real data sees.
-test-without-data: install
-	CEREBATCH_DATA= CEREBATCH_REQUIRE= $(PYTEST) -m 'not slow'
 
 # Minutes to hours; results are recorded in docs/proofs.md.
 proof-foundation: install
@@ -196,9 +188,5 @@ proof-reports: install
 	$(BIN)/python -m benchmarks.faults.quality scans $(PROOF)/quality/phantoms $(PROOF)/quality/work --out $(PROOF)/quality_scans.tsv \
 	  --labelled-case $(PROOF)/quality/phantoms/derivatives/phantom-truth/tpl-MNI152NLin2009aSym_seg-lobules_res-1_dseg.nii.gz
 
-# The site, in build/site.
-docs: install
+docs: install ## the site, in build/site
 	$(BIN)/mkdocs build
-
-clean:
-	rm -rf $(VENV) build $(DEMO) $(PROOF)

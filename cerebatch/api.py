@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cerebatch.io.scan import read_scan
 from cerebatch.labels import LABELS
@@ -25,7 +25,7 @@ __all__ = ["LABELS", "Segmentation", "open_library", "read_scan", "segment", "vo
 def segment(
     image: Any,
     t2w: Any = None,
-    library: Path | str | None = None,
+    library: Path | str | Literal[False] | None = None,
     resolution: float = 1.0,
     *,
     method: Method = "networks",
@@ -47,8 +47,9 @@ def segment(
         T1-weighted, with or without skull. A path names a NIfTI or MGH file, or a folder of DICOM files.
     t2w : path, nibabel image or ANTs image, optional
         T2-weighted, of the same session.
-    library : Path or str, optional
-        Library of labelled cases, from which an atlas of the scan is made.
+    library : Path, str or False, optional
+        Library of labelled cases, from which an atlas of the scan is made. None: the one that `CEREBATCH_LIBRARY`
+        or the user's data folder has, if any; False: none at all.
     resolution : {1.0, 0.5, 4.0}
         Edge of the MNI grid in millimetres; 4.0 is for trials.
     method : {"networks", "atlas"}
@@ -85,15 +86,23 @@ def segment(
     >>> found.save("results")  # doctest: +SKIP
     """
     from cerebatch.batch.cluster.machine import usable_cores
+    from cerebatch.library.found import find_library, given_library
     from cerebatch.single.given import take_session
     from cerebatch.single.naming import label_of, parse_name
     from cerebatch.single.segmenter import Segmenter
     from cerebatch.single.settings import settings_of
+    from cerebatch.spatial.space import RESOLUTIONS
 
+    if library is None:
+        found = find_library(float(resolution)) if str(float(resolution)) in RESOLUTIONS else None
+    else:
+        found = given_library(Path(library)) if library is not False else None
+    if tell is not None and found is not None:
+        tell(f"cerebatch: {found}")
     settings = settings_of(
         resolution=resolution,
         method=method,
-        library=None if library is None else Path(library),
+        library=None if found is None else found.path,
         weights=None if weights is None else Path(weights),
         probabilities=probabilities,
         threads=usable_cores() if threads is None else threads,

@@ -9,6 +9,7 @@ CerebatchError
 │   ├── DatasetError        a BIDS dataset, its participants or filters
 │   ├── LabelMapError       a label map outside the protocol or outside the box
 │   ├── LibraryError        a library of labelled cases cannot be used
+│   ├── DownloadError       a published file does not come, or is not what its digest says
 │   └── WeightsError        weights of a network or their card cannot be used
 ├── SettingsError           settings that contradict each other or the machine
 ├── StageError              a stage ran and what it made cannot be trusted
@@ -88,6 +89,23 @@ class LabelMapError(InputError):
 
 class LibraryError(InputError):
     """A library of labelled cases cannot be used."""
+
+
+class DownloadError(InputError):
+    """A published file does not come, is not what its digest says, or cannot be kept.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its address, or where it should lie.
+    expected, found, do : str
+    final : bool
+        Whether asking again cannot help.
+    """
+
+    def __init__(self, path: Path | str, *, expected: str, found: str, do: str, final: bool = False) -> None:
+        super().__init__(path, expected=expected, found=found, do=do)
+        self.final = final
 
 
 class WeightsError(InputError):

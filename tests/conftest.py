@@ -22,6 +22,11 @@ from cerebatch.spatial import ants_bridge, space
 # ITK reads its thread count once a process; all tests share one.
 ants_bridge.use_one_thread()
 
+# No test sees a library of the user who runs them.
+os.environ.pop("CEREBATCH_LIBRARY", None)
+_NO_DATA = tempfile.TemporaryDirectory(prefix="cerebatch-no-data-")
+os.environ["XDG_DATA_HOME"] = _NO_DATA.name
+
 
 MakeCase = Callable[..., LabelledCase]
 WriteLibrary = Callable[[Path, list[LabelledCase]], Path]

@@ -211,6 +211,9 @@ class TestAnInstallationAwayFromTheTree:
         "name",
         [
             "cerebatch/__init__.py",
+            "cerebatch/__init__.pyi",
+            "cerebatch/_kernels.pyi",
+            "cerebatch/building/published.tsv",
             "cerebatch/labels.tsv",
             "cerebatch/py.typed",
             "cerebatch/quality/flags.tsv",
@@ -227,6 +230,21 @@ class TestAnInstallationAwayFromTheTree:
     )
     def test_it_holds(self, installed: Path, name: str) -> None:
         assert (installed / name).is_file()
+
+    def test_a_type_checker_knows_what_it_offers(self, installed: Path, tmp_path: Path) -> None:
+        program = (
+            "import cerebatch\nfrom cerebatch import _kernels\n"
+            "reveal_type(cerebatch.segment('x').rating)\nreveal_type(cerebatch.LABELS)\n_kernels.nothing\n"
+        )
+        (tmp_path / "uses.py").write_text(program)
+        checker = [sys.executable, "-P", "-m", "mypy", "--follow-imports", "silent", "--cache-dir", tmp_path / "cache"]
+        paths = {"MYPYPATH": str(installed), "PYTHONPATH": ""}
+        done = subprocess.run(
+            [*checker, "uses.py"], cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True, check=False
+        )
+        assert 'Revealed type is "str"' in done.stdout.replace("builtins.", ""), done.stdout + done.stderr
+        assert "cerebatch.labels.Label" in done.stdout
+        assert 'Module has no attribute "nothing"' in done.stdout  # the stub of the kernels was read
 
     def test_it_holds_the_compiled_kernels(self, installed: Path) -> None:
         assert len(list((installed / "cerebatch").glob("_kernels.*.so"))) == 1

@@ -12,6 +12,7 @@ from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
 from cerebatch.io.files import require_absolute
+from cerebatch.library.found import WORTH
 from cerebatch.library.mean import mean_digest
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
@@ -106,7 +107,7 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
     if settings.library is not None:
         library = settings.library
         digest = open_library(library).digest
-        origin["Library"] = {"Name": library.name, "Digest": digest}
+        origin["Library"] = {"Name": library.name, "Digest": digest, "Note": WORTH}
         inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "library": digest}
         by = _helper("registration", settings.registration)
         if settings.composed:

@@ -37,6 +37,8 @@ LICENCE = (
     "CC BY-NC-SA 4.0."
 )
 
+_ENDINGS = (".nii.gz", ".nii", ".mnc")
+
 Tell = Callable[[str], None]
 _Result = TypeVar("_Result")
 
@@ -75,11 +77,11 @@ def label_maps(folder: Path) -> tuple[Path, ...]:
     InputError
         There are none.
     """
-    found = tuple(sorted([*folder.glob("*.nii.gz"), *folder.glob("*.nii")]))
+    found = tuple(sorted(path for ending in _ENDINGS for path in folder.glob(f"*{ending}")))
     if not found:
         raise InputError(
             folder,
-            expected="label maps (*.nii.gz)",
+            expected="label maps (*.nii.gz, *.nii or *.mnc)",
             found="none" if folder.is_dir() else "no such folder",
             do="Give the folder that holds them.",
         )

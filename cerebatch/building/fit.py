@@ -109,7 +109,7 @@ def read_lobule_map(path: Path) -> LobuleMap:
             path,
             expected="a lobule map with the 26 structures of CoBrALab's protocol",
             found=f"none of {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}",
-            do="Give the maps of CoBrALab/atlases (cerebellum/labels), NIfTI.",
+            do="Give the maps of CoBrALab/atlases (cerebellum/labels), MINC or NIfTI.",
         )
     return LobuleMap(map_name(path), path.name, dseg, grow(dseg, grid), grid, dropped)
 

@@ -52,9 +52,14 @@ _Votes = Annotated[int, typer.Option(min=1, help="How many cases vote for each a
 
 @augment_app.command(_MAKE)
 def make(
-    library: Annotated[Path, typer.Argument(help="Library of labelled cases; gives the resolution.")],
-    targets: Annotated[Path, typer.Argument(help="BIDS dataset, or the output folder of `cerebatch run`.")],
-    out: Annotated[Path, typer.Argument(help="Set to make, .zarr; an unfinished one is resumed.")],
+    given: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[LIBRARY] TARGETS OUT.zarr",
+            help="Library of labelled cases, which gives the resolution [default: the one of 1 mm that is found]; "
+            "BIDS dataset, or the output folder of `cerebatch run`; set to make, an unfinished one is resumed.",
+        ),
+    ],
     profile: _Profile = "local",
     work: _Work = None,
     keep_work: Annotated[bool, typer.Option(help="Keep prepared scans.")] = False,
@@ -87,6 +92,7 @@ def make(
         raise SettingsError(
             "--registration composed: expected greedy or network, for each case is bent onto its target by itself."
         )
+    library, targets, out = _three(given)
     place, cases = load_profile(profile), open_library(library)
     if out.suffix != ".zarr":
         raise SettingsError(f"{out}: expected a name that ends in .zarr.")
@@ -125,7 +131,9 @@ def make(
 @augment_app.command()
 def atlas(
     out: Annotated[Path, typer.Argument(help="A finished set.")],
-    library: Annotated[Path, typer.Argument(help="The library that it was made from.")],
+    library: Annotated[
+        Path | None, typer.Argument(help="The library that it was made from. [default: as found]")
+    ] = None,
     profile: _Profile = "local",
     work: _Work = None,
     atlas_cases: _Votes = 20,
@@ -138,7 +146,8 @@ def atlas(
     from cerebatch.library.augmented.store import open_augmented
     from cerebatch.library.store import open_library
 
-    place, cases, store = load_profile(profile), open_library(library), open_augmented(out.resolve())
+    place, store = load_profile(profile), open_augmented(out.resolve())
+    cases = open_library(library or _found(store.resolution))
     console = Console()
     if not store.usable:
         raise InputError(out, expected="usable cases", found="none", do="See why they were set aside.")
@@ -193,6 +202,27 @@ def export(
                 f"fold {number}: {len(split.train)} train, {len(split.test)} validate, {len(split.left_out)} left out"
             )
     print(f"wrote {export_nnunet(store, folder, folds=splits)} cases to {folder}")
+
+
+def _three(given: list[Path]) -> tuple[Path, Path, Path]:
+    """Library, targets and set of what was given; two of them go with the library that is found."""
+    if len(given) not in (2, 3):
+        raise SettingsError(f"augment: expected [LIBRARY] TARGETS OUT.zarr, found {len(given)} paths")
+    library, targets, out = given if len(given) == 3 else (_found(1.0), *given)
+    return library, targets, out
+
+
+def _found(resolution: float) -> Path:
+    from cerebatch.library.found import VARIABLE, find_library
+
+    found = find_library(resolution)
+    if found is None:
+        raise SettingsError(
+            f"augment: expected a library before the targets, or one of {resolution:g} mm that is found by "
+            f"{VARIABLE} or in your data folder (`cerebatch library fetch`), found none"
+        )
+    print(found, flush=True)
+    return found.path
 
 
 def _tell_set(out: Path, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`cerebatch library`: build, label, import, look at and verify labelled cases."""
+"""`cerebatch library`: fetch, build, label, import, look at and verify labelled cases."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import Annotated
 
 import typer
 
+from cerebatch.cli.fetch import fetch
 from cerebatch.cli.options import SOME_FAILED, Resolution
 
 library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
+library_app.command()(fetch)
 
 
 @library_app.command()
 def build(
-    out: Annotated[Path, typer.Argument(help="Library to make, .zarr; an unfinished one is resumed.")],
-    lobules: Annotated[Path, typer.Option(help="Folder of lobule maps (CoBrALab codes, *.nii.gz).")],
-    heads: Annotated[Path, typer.Option(help="Folder of whole-head label maps (SynthSeg's codes, *.nii.gz).")],
+    lobules: Annotated[Path, typer.Option(help="Folder of lobule maps (CoBrALab codes; *.nii.gz, *.mnc).")],
+    heads: Annotated[Path, typer.Option(help="Folder of whole-head label maps (SynthSeg's codes).")],
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="Library to make, .zarr; an unfinished one is resumed. [default: in your data folder]"),
+    ] = None,
     scans: Annotated[
         Path | None, typer.Option(help="Folder of the maps' own scans: MAP_T1w.nii.gz and MAP_T2w.nii.gz.")
     ] = None,
@@ -30,7 +35,9 @@ def build(
     from cerebatch.batch.cluster.profile import usable_cores
     from cerebatch.building.build import Plan, label_maps
     from cerebatch.building.build import build as build_library
+    from cerebatch.library.found import library_in, user_folder
 
+    out = out or library_in(user_folder(), float(resolution.value))
     plan = Plan(label_maps(lobules), label_maps(heads), scans, cases, float(resolution.value), seed)
     build_library(out, plan, processes=processes or usable_cores(), tell=lambda line: print(line, flush=True))
     if mean:

@@ -60,8 +60,15 @@ def run(
         Segmenter | None, typer.Option(help="Who gives the labels. [default: networks, or the labelled case]")
     ] = None,
     library: Annotated[
-        Path | None, typer.Option(help="Library of labelled cases: an atlas of each scan, which the networks see.")
+        Path | None,
+        typer.Option(help="Library of labelled cases: an atlas of each scan for the networks. [default: as found]"),
     ] = None,
+    no_library: Annotated[
+        bool,
+        typer.Option(
+            "--no-library", help="No atlas, even where a library is found (CEREBATCH_LIBRARY, your data folder)."
+        ),
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights. [default: those of cerebatch]")] = None,
     labelled_case: Annotated[
         Path | None, typer.Option(help="A label map on the template, carried over to every scan; no networks.")
@@ -105,6 +112,7 @@ def run(
     from cerebatch.batch.case import CaseJob
     from cerebatch.batch.cluster.profile import load_profile
     from cerebatch.batch.derivatives import write_description
+    from cerebatch.batch.kept_library import choose_library, keep_library, words
     from cerebatch.batch.reporting.display import progress
     from cerebatch.batch.run import run_jobs
     from cerebatch.io.bids import find_cases, parse_filters
@@ -137,9 +145,14 @@ def run(
         sessions=session_label or (),
         filters=parse_filters(bids_filter or ()),
     )
+    chosen = None
+    if labelled_case is None:
+        _require_one_wish(library, no_library)
+        chosen = choose_library(out, library, no_library, float(resolution.value))
+        library = chosen.path if chosen else None
     who = _method(method, library, weights, labelled_case)
     if registration is not Registrar.greedy and library is None:
-        raise SettingsError(f"--registration {registration}: expected --library, whose cases are registered")
+        raise SettingsError(f"--registration {registration}: expected a library, whose cases are registered")
     if synthesise_t2w and who != "networks":
         raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
     if who == "networks":
@@ -165,10 +178,14 @@ def run(
     jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
     for warning in cohort.warnings:
         say(console, f"warning: {warning}")
+    if labelled_case is None:
+        say(console, words(chosen))
     if dry_run:
         tell_plan(jobs, cohort.problems, place, out, console, retry_failed=retry_failed)
         return
     write_description(out, bids_dir)
+    if labelled_case is None:
+        keep_library(out, chosen)
     outcomes: list[Outcome] = []
     if jobs:
         with progress(len(jobs), list(jobs[0].needs()), console) as tell:
@@ -215,10 +232,15 @@ def _method(asked: Segmenter | None, library: Path | None, weights: Path | None,
         return "networks"
     if library is None or weights is not None:
         raise SettingsError(
-            "--method atlas: expected --library, and no --weights. `cerebatch library build` makes a library from "
+            "--method atlas: expected --library, and no --weights. `cerebatch library fetch` makes a library from "
             "published lobule maps."
         )
     return "atlas"
+
+
+def _require_one_wish(library: Path | None, no_library: bool) -> None:
+    if library is not None and no_library:
+        raise SettingsError("--no-library: expected it without --library")
 
 
 def _require_dataset(bids_dir: Path) -> None:

@@ -29,8 +29,15 @@ def segment(
     name: Annotated[str | None, typer.Option(help="Of the case; with one T1w. [default: that of the file]")] = None,
     method: Annotated[Method, typer.Option(help="Who gives the labels.")] = Method.networks,
     library: Annotated[
-        Path | None, typer.Option(help="Library of labelled cases: an atlas of each scan, which the networks see.")
+        Path | None,
+        typer.Option(help="Library of labelled cases: an atlas of each scan for the networks. [default: as found]"),
     ] = None,
+    no_library: Annotated[
+        bool,
+        typer.Option(
+            "--no-library", help="No atlas, even where a library is found (CEREBATCH_LIBRARY, your data folder)."
+        ),
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights. [default: those of cerebatch]")] = None,
     resolution: Annotated[Resolution, typer.Option(help="Edge of the MNI grid in mm; 4.0: trials.")] = Resolution.one,
     probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
@@ -48,6 +55,7 @@ def segment(
 ) -> None:
     """Segment one scan, or several one after the other; a scan that fails stops no other."""
     from cerebatch.batch.cluster.machine import usable_cores
+    from cerebatch.batch.kept_library import choose_library, keep_library, words
     from cerebatch.io.participants import parse_sex
     from cerebatch.single.naming import labels_of, parse_name
     from cerebatch.single.segmenter import Segmenter
@@ -63,10 +71,14 @@ def segment(
     told_sex, doubts = parse_sex(sex or "")
     if doubts:
         raise SettingsError(f"--sex {sex}: expected F or M")
+    if library is not None and no_library:
+        raise SettingsError("--no-library: expected it without --library")
+    out, console = out.expanduser().absolute(), Console()
+    chosen = choose_library(out, library, no_library, float(resolution.value))
     settings = settings_of(
         resolution=float(resolution.value),
         method="atlas" if method is Method.atlas else "networks",
-        library=library,
+        library=chosen.path if chosen else None,
         weights=weights,
         probabilities=probseg,
         threads=threads or usable_cores(),
@@ -74,7 +86,8 @@ def segment(
     )
     from cerebatch.report.result import Person
 
-    out, console = out.expanduser().absolute(), Console()
+    say(console, words(chosen))
+    keep_library(out, chosen)
     labels = [parse_name(name)] if name else labels_of(t1w)
     failed = 0
     with Segmenter(settings) as segmenter:

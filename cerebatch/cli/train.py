@@ -18,4 +18,7 @@ def train(
     from cerebatch.training.train import read_config
     from cerebatch.training.train import train as run_training
 
-    print(f"wrote {run_training(read_config(config), folder, lambda line: print(line, flush=True))}")
+    settings = read_config(config)
+    if library := getattr(settings, "library", None):
+        print(f"library: {library}", flush=True)
+    print(f"wrote {run_training(settings, folder, lambda line: print(line, flush=True))}")

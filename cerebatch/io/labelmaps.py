@@ -16,8 +16,8 @@ from cerebatch.spatial.space import Grid, LabelMap
 
 
 def map_name(path: Path) -> str:
-    """Name of a label map: that of its file without extension and ``_dseg``."""
-    return path.name.split(".")[0].removesuffix("_dseg")
+    """Name of a label map: that of its file without extension and ``_dseg`` or ``_labels``."""
+    return path.name.split(".")[0].removesuffix("_dseg").removesuffix("_labels")
 
 
 def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
@@ -26,7 +26,7 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
     Parameters
     ----------
     path : Path
-        NIfTI or MGH.
+        NIfTI, MGH or MINC.
 
     Returns
     -------
@@ -46,11 +46,19 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
         # nibabel lets anything through here: its own errors, struct's, zlib's, numpy's.
         raise LabelMapError(
             path,
-            expected="a label map (NIfTI or MGH)",
+            expected="a label map (NIfTI, MGH or MINC)",
             found=f"no readable image ({type(error).__name__})",
             do="Check the path and the file.",
         ) from error
+    if path.suffix == ".mnc":
+        values = _unscaled(values)
     return _whole(path, values), Grid.of(image)
+
+
+def _unscaled(values: NDArray[Any]) -> NDArray[Any]:
+    """Values of a MINC file, which keeps even labels as shares of a range: 112.9999 means 113."""
+    whole = np.rint(values)
+    return whole if np.allclose(values, whole, rtol=0, atol=1e-3) else values
 
 
 def _whole(path: Path, values: NDArray[Any]) -> NDArray[np.integer]:

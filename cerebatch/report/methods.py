@@ -119,6 +119,7 @@ def methods_of(sidecar: Mapping[str, Any], *, t2w: bool, norms: Mapping[str, Any
 
 def _labels(sidecar: Mapping[str, Any]) -> str:
     library = sidecar.get("Library", {})
+    worth = " On real scans such an atlas made the labels better in one of three." if library.get("Note") else ""
     tool = "greedy [greedy]" if sidecar.get("Registration", "greedy") == "greedy" else "a convolutional network"
     from_library = (
         f"the 20 most similar cases of the library {library.get('Name')} (digest {str(library.get('Digest'))[:12]}), "
@@ -128,7 +129,7 @@ def _labels(sidecar: Mapping[str, Any]) -> str:
         return f"Labels come from an atlas of the scan alone: {from_library}."
     if sidecar["Method"] == "networks":
         weights = sidecar["Weights"]
-        atlas = f" They also saw an atlas of the scan: {from_library}." if sidecar.get("AtlasChannel") else ""
+        atlas = f" They also saw an atlas of the scan: {from_library}.{worth}" if sidecar.get("AtlasChannel") else ""
         return (
             f"Labels come from an ensemble of convolutional networks in two steps, sides and then lobules (weights "
             f"{weights['Name']}, digest {str(weights['Digest'])[:12]}).{atlas}{_t2w_words(sidecar)}"

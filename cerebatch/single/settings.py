@@ -52,7 +52,7 @@ def settings_of(
         raise SettingsError(f"method: expected 'networks' or 'atlas', found {method!r}")
     if method == "atlas" and (library is None or weights is not None):
         raise SettingsError(
-            "method atlas: expected a library, and no weights. `cerebatch library build` makes a library from "
+            "method atlas: expected a library, and no weights. `cerebatch library fetch` makes a library from "
             "published lobule maps."
         )
     found = None if method == "atlas" else checked_weights(weights, float(resolution)).resolve()

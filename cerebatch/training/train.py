@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from cerebatch.errors import SettingsError
 from cerebatch.io.files import write_json
+from cerebatch.library.found import VARIABLE, find_library
 from cerebatch.networks.architectures.blocks import parameters_of
 from cerebatch.networks.weights import write_weights
 from cerebatch.training.config import NETWORKS, LoopConfig
@@ -18,6 +20,9 @@ from cerebatch.training.loop import CHECKPOINT, Training
 from cerebatch.training.setups import course_of
 
 CONFIG_NAME = "config.json"
+
+_RESOLUTION = {"cascade": 0.5, "superres": 0.5}
+"""Edge of the grid of the library that a network learns from, in millimetres, where it is not 1."""
 
 
 def read_config(path: Path) -> LoopConfig:
@@ -30,7 +35,8 @@ def read_config(path: Path) -> LoopConfig:
     """
     try:
         content = yaml.safe_load(path.read_text())
-        config = _model(content).model_validate(content)
+        model = _model(content)
+        config = model.model_validate(_with_library(model, content))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: expected a YAML file with settings of a training, found {error}") from error
     except SettingsError as error:
@@ -41,6 +47,20 @@ def read_config(path: Path) -> LoopConfig:
     base = path.resolve().parent
     paths = {name: base / value for name, value in config if isinstance(value, Path)}
     return config.model_copy(update=paths)
+
+
+def _with_library(model: type[LoopConfig], content: Any) -> Any:
+    """What a file says, with the library that is found where a network learns from one and the file names none."""
+    if not isinstance(content, dict) or "library" in content or "library" not in model.model_fields:
+        return content
+    resolution = _RESOLUTION.get(str(content.get("network")), 1.0)
+    found = find_library(resolution)
+    if found is None:
+        raise SettingsError(
+            f"`library`: expected the path of a library of {resolution:g} mm, or one that is found by {VARIABLE} or in "
+            f"your data folder (`cerebatch library fetch --resolution {resolution}`), found none"
+        )
+    return content | {"library": str(found.path)}
 
 
 def _model(content: object) -> type[LoopConfig]:

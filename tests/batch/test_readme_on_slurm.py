@@ -24,7 +24,7 @@ PERSON = "pair07"
 
 def readme_commands(profile: str) -> str:
     """The first block under "On a cluster", with another profile as the start; space is looked for for one scan."""
-    block = re.search(r"### On a cluster\n\n((?: {4}.*\n)+)", (ROOT / "README.md").read_text())
+    block = re.search(r"## On a cluster\n\n((?: {4}.*\n)+)", (ROOT / "README.md").read_text())
     assert block is not None
     lines = [line.strip() for line in block[1].splitlines()]
     assert len(lines) == 3

@@ -81,7 +81,7 @@ class BatchJob:
     ) -> None:
         self.name = name
         self.job_id = ""
-        self.python = _python(profile.scheduler)
+        self.python = _python(profile)
         self._folder, self._state_command = place.folder, profile.job_state
         self._job = _job(profile, job_class, place, name)
         if command is not None:
@@ -194,7 +194,7 @@ def ray_node(profile: Cluster, gpu: GpuClass, address: str, *, token: Path | Non
         # Backticks, for in HTCondor's files $( ) means something else.
         return (
             "cerebatch_ray=`mktemp -d /tmp/ray-XXXXXX` && trap 'rm -rf \"$cerebatch_ray\"' EXIT && "
-            f"RAY_USAGE_STATS_ENABLED=0 {guard}{_python(profile.scheduler)} -m ray.scripts.scripts start "
+            f"RAY_USAGE_STATS_ENABLED=0 {guard}{_python(profile)} -m ray.scripts.scripts start "
             f'{shlex.join(options)} --temp-dir="$cerebatch_ray/r"'
         )
 
@@ -203,7 +203,7 @@ def ray_node(profile: Cluster, gpu: GpuClass, address: str, *, token: Path | Non
 
 def python_command(profile: Cluster, script: str, arguments: Sequence[str]) -> str:
     """The command of a job that runs the text of a Python script."""
-    return f"{_python(profile.scheduler)} -c {shlex.join([script, *arguments])}"
+    return f"{_python(profile)} -c {shlex.join([script, *arguments])}"
 
 
 def run_command(command: Sequence[str], *, shell: bool = False, folder: Path | None = None) -> str:
@@ -263,7 +263,7 @@ def _job(profile: Cluster, job_class: JobClass, place: WorkerPlace, name: str) -
             # end with it: a nanny would start a second worker in a job that has been replaced already.
             nanny=False,
             death_timeout=_DEATH_SECONDS,
-            python=_python(profile.scheduler),
+            python=_python(profile),
             job_script_prologue=[*(configured.get("job-script-prologue") or []), *job_class.prologue],
             worker_extra_args=[
                 *(configured.get("worker-extra-args") or []),
@@ -310,9 +310,12 @@ def _class_of(scheduler: str, folder: Path) -> type[Any]:
     return type(found.__name__, (found,), {"_call": staticmethod(call)})
 
 
-def _python(scheduler: str) -> str:
-    """The interpreter on the nodes, quoted, with options: the configured one, or the path of this one."""
+def _python(profile: Cluster) -> str:
+    """The interpreter on the nodes, quoted, with options: the profile's, dask-jobqueue's, or the path of this one."""
     import dask
 
+    if profile.python:
+        return f"{shlex.join(profile.python)} {_PYTHON_OPTIONS}"
+
     importlib.import_module("dask_jobqueue")  # its defaults become part of dask's configuration
-    return f"{shlex.quote(dask.config.get(f'jobqueue.{scheduler}.python') or sys.executable)} {_PYTHON_OPTIONS}"
+    return f"{shlex.quote(dask.config.get(f'jobqueue.{profile.scheduler}.python') or sys.executable)} {_PYTHON_OPTIONS}"

@@ -33,6 +33,7 @@ Scheduler = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar", "moab"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Word = Annotated[str, Field(pattern=r"^\S+$")]
+Words = Annotated[tuple[Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]+$")], ...], Field(strict=False)]
 Lines = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\r\n]+$")], ...], Field(strict=False)]
 
 _SHARE_OF_MEMORY = 0.9
@@ -248,6 +249,9 @@ class Cluster(_Profile):
         dask-jobqueue's name of it.
     interface : str or None
         Network interface by which nodes reach the driver.
+    python : tuple of str
+        Words that start Python on the nodes, such as ``apptainer exec image.sif python``; empty: what the user's
+        configuration of dask-jobqueue says, else the interpreter of the driver by its path.
     workers : tuple of WorkerClass
     gpu : GpuClass or None
     resubmit : int
@@ -261,6 +265,7 @@ class Cluster(_Profile):
     kind: Literal["cluster"]
     scheduler: Scheduler
     interface: Word | None = None
+    python: Words = ()
     workers: Annotated[tuple[WorkerClass, ...], Field(strict=False, min_length=1)]
     gpu: GpuClass | None = None
     resubmit: Annotated[int, Field(ge=0)] = 100

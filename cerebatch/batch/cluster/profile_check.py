@@ -266,9 +266,7 @@ class _Trial:
         here = {"Python": platform.python_version()} | {package: metadata.version(package) for package in _PACKAGES}
         there = {"Python": report["python"]} | report["versions"]
         other = [f"{what} {there[what]} instead of {here[what]}" for what in here if there[what] != here[what]]
-        do = (
-            f"{', '.join(other)}. Give nodes and this machine one environment (`prologue`, or dask-jobqueue's `python`)"
-        )
+        do = f"{', '.join(other)}. Give nodes and this machine one environment (`prologue`, or `python`)"
         same = ", ".join(f"{what} {version}" for what, version in here.items())
         yield Finding(not other, f"{name}: {do if other else same + ' as here'}")
         for module, problem in report["modules"].items():

@@ -121,6 +121,14 @@ class TestScript:
         assert " --local-directory /scratch --interface ib0 --no-dashboard " in script
         assert " '/opt/py thon' -P -m ray.scripts.scripts start " in with_gpu
 
+    def test_python_may_be_several_words_such_as_those_of_a_container(self, tmp_path: Path) -> None:
+        words = ["apptainer", "exec", "--nv", "/images/my cerebatch.sif", "python"]
+        profile = cluster(python=words)
+        said = "apptainer exec --nv '/images/my cerebatch.sif' python -P -m "
+        with dask.config.set({"jobqueue.slurm.python": "/opt/other"}):
+            assert worker(profile, tmp_path).splitlines()[-1].startswith(f"{said}distributed.cli.dask_worker ")
+            assert f" {said}ray.scripts.scripts start " in gpu_script(profile, tmp_path)
+
     @pytest.mark.parametrize(
         ("scheduler", "line"),
         [
