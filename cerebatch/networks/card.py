@@ -16,7 +16,7 @@ REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined
 """Networks of half the voxel edge -> the coarse ones inside them."""
 
 Task = Literal["sides", "lobules"]
-Helper = Literal["icv", "registration", "superres", "t2synth"]
+Helper = Literal["head", "icv", "registration", "superres", "t2synth"]
 """Networks beside the ensemble."""
 
 CHANNELS = ("T1w", "T2w", "atlas")
@@ -93,7 +93,7 @@ class HelperCard(BaseCard):
 
     Attributes
     ----------
-    network : {"icv", "registration", "superres", "t2synth"}
+    network : {"head", "icv", "registration", "superres", "t2synth"}
     """
 
     network: Helper

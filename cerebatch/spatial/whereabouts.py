@@ -1,0 +1,101 @@
+"""Where a head was seen to lie, and the closed form that tells it from many points at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cerebatch.spatial.space import Affine, Grid, Volume
+
+_ROUNDS = 10
+_LEAST_SPREAD_MM = 1.0
+_LEAST_POINTS = 50
+_LEAST_CAVITY_CM3 = 300.0
+_LARGEST_ERROR_MM = 15.0
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a head was seen.
+
+    Attributes
+    ----------
+    mni_from_native : (4, 4) float
+        Native millimetres -> MNI millimetres.
+    error_mm : float
+        Median distance of the points from what the affine makes of them.
+    cavity_cm3 : float
+        Volume seen inside the skull.
+    """
+
+    mni_from_native: Affine
+    error_mm: float
+    cavity_cm3: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a head at all."""
+        return self.error_mm < _LARGEST_ERROR_MM and self.cavity_cm3 > _LEAST_CAVITY_CM3
+
+    @property
+    def turned_degrees(self) -> float:
+        """How far the head is turned against its header."""
+        u, _, vt = np.linalg.svd(self.mni_from_native[:3, :3])
+        return float(np.rad2deg(np.arccos(np.clip((np.trace(u @ vt) - 1) / 2, -1, 1))))
+
+
+def fitted_affine(points: NDArray[np.float64], places: NDArray[np.float64]) -> tuple[Affine, float]:
+    """Least squares with Cauchy weights, so that points that were seen wrongly pull little.
+
+    Parameters
+    ----------
+    points, places : (N, 3) float
+
+    Returns
+    -------
+    places_from_points : (4, 4) float
+        Identity where there are too few points.
+    error_mm : float
+        Median distance; infinite where there are too few points.
+    """
+    if len(points) < _LEAST_POINTS:
+        return np.eye(4), float("inf")
+    columns = np.column_stack([points, np.ones(len(points))])
+    weights = np.ones(len(points))
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights)[:, None]
+        solved = np.linalg.lstsq(root * columns, root * places, rcond=None)[0]
+        distance = np.linalg.norm(columns @ solved - places, axis=1)
+        spread = max(float(np.median(distance)), _LEAST_SPREAD_MM)
+        weights = 1 / (1 + (distance / spread) ** 2)
+    affine = np.eye(4)
+    affine[:3] = solved.T
+    return affine, float(np.median(distance))
+
+
+def reduced(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]:
+    """Means of whole blocks of voxels, as large as fit into `voxel_mm`; what a block at the far end lacks is cut away.
+
+    Costs one pass through the scan and no memory of its size, where a smoothing would cost several.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+    grid : Grid
+    voxel_mm : float
+        Largest edge of the new voxels; axes with longer ones stay.
+    """
+    factors = [max(1, int(voxel_mm / size + 1e-3)) for size in grid.voxel_sizes_mm]
+    if factors == [1, 1, 1]:
+        return image, grid
+    x, y, z = (n // f for n, f in zip(grid.shape, factors, strict=True))
+    a, b, c = factors
+    small = np.empty((x, y, z), dtype=np.float32)
+    for slab in range(x):  # a copy of a slab instead of one of the scan
+        block = image[slab * a : (slab + 1) * a, : y * b, : z * c]
+        small[slab] = block.reshape(a, y, b, z, c).mean(axis=(0, 2, 4))
+    step = np.diag([*map(float, factors), 1.0])
+    step[:3, 3] = [(f - 1) / 2 for f in factors]
+    return small, Grid((x, y, z), grid.affine @ step)
