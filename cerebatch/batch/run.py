@@ -10,12 +10,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from cerebatch.batch.cluster.profile import Profile, require_fit
 from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
-from cerebatch.batch.job import KNOWN_STAGES, Job
+from cerebatch.batch.job import KNOWN_STAGES, Job, Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.manifest import End, Manifest, begin, finish, runs_folder
 from cerebatch.batch.runner import Outcome, Relay, Status
@@ -82,6 +83,7 @@ def run_jobs(
         needs,
         manifest.run,
         tell,
+        needs_of=lambda job, stage: own_needs(profile, job, stage, needs[stage]),
         larger_gb=profile.larger_gb,
         lease_seconds=profile.lease_seconds,
         retry_failed=retry_failed,
@@ -104,6 +106,26 @@ def run_jobs(
             keeper.join()
             relay.release_all()
             finish(out_dir, manifest.run, _end(counts, whole))
+
+
+def own_needs(profile: Profile, job: Job, stage: str, need: Needs) -> Needs:
+    """What a stage of one case needs: more memory than usual where its scan is large.
+
+    A profile that says how much a stage gets has the last word; and nobody gets more than a place here has, for the
+    stage would wait for ever.
+
+    Parameters
+    ----------
+    profile : Profile
+    job : Job
+    stage : str
+    need : Needs
+        Of the stage in this run.
+    """
+    if stage in profile.stages and profile.stages[stage].memory_gb is not None:
+        return need
+    more = min(job.memory_gb(stage), profile.largest_gb(need))
+    return replace(need, memory_gb=more) if more > need.memory_gb else need
 
 
 def _end(counts: Counter[Status], whole: bool) -> End:

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import RegistrationError, SettingsError
 from cerebatch.spatial.space import Affine, Grid, Volume
+from cerebatch.spatial.whereabouts import reduced
 
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Exchanges LPS, the frame of ITK, and RAS."""
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _BIAS_VOXEL_MM = 5.0
+_FIELD_VOXEL_MM = 2.5
 
 
 def use_one_thread() -> None:
@@ -73,8 +75,10 @@ def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
     return _volume(ants.denoise_image(to_ants(image, grid), mask=to_ants(mask, grid), noise_model="Rician"))
 
 
-def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> Volume:
-    """N4 inhomogeneity correction (Tustison et al. 2010), the field estimated inside a mask on voxels of 5 mm.
+def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> tuple[Volume, Grid]:
+    """N4 inhomogeneity (Tustison et al. 2010), estimated inside a mask on voxels of 5 mm.
+
+    The field is smooth, so it is given on coarse voxels, and no step needs memory for the whole scan.
 
     Parameters
     ----------
@@ -83,16 +87,26 @@ def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations:
     mask : (X, Y, Z) bool
     iterations : sequence of int
         Largest number of steps a level; each level halves the spacing of the spline.
+
+    Returns
+    -------
+    field : float32
+        An image divided by it is free of bias.
+    field_grid : Grid
+        Voxels of 2.5 mm or a little less, in the frame of `grid`.
     """
     import ants
 
-    corrected = ants.n4_bias_field_correction(
-        to_ants(image, grid),
-        mask=to_ants(mask, grid),
-        shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(grid.voxel_sizes_mm.max()))),
+    small, small_grid = reduced(image, grid, _FIELD_VOXEL_MM)
+    inside, _ = reduced(mask.astype(np.float32), grid, _FIELD_VOXEL_MM)
+    field = ants.n4_bias_field_correction(
+        to_ants(small, small_grid),
+        mask=to_ants(inside > 0.5, small_grid),
+        shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(small_grid.voxel_sizes_mm.max()))),
         convergence={"iters": list(iterations), "tol": 1e-4},
+        return_bias_field=True,
     )
-    return _volume(corrected)
+    return _volume(field), small_grid
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ _LEAST_SPREAD_MM = 1.0
 _LEAST_POINTS = 50
 _LEAST_CAVITY_CM3 = 300.0
 _LARGEST_ERROR_MM = 15.0
+_MOST_TURNED = 100.0
+"""Degrees. Heads lie askew, the smallest on their side; nobody lies on their head."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,24 @@ class Whereabouts:
 
     @property
     def turned_degrees(self) -> float:
-        """How far the head is turned against its header."""
+        """By how much the head is turned against what its header says, whatever the axis."""
         u, _, vt = np.linalg.svd(self.mni_from_native[:3, :3])
         return float(np.rad2deg(np.arccos(np.clip((np.trace(u @ vt) - 1) / 2, -1, 1))))
+
+    def fault(self) -> str:
+        """What is wrong, and what to do; empty if nothing is."""
+        if not self.usable:
+            return (
+                f"expected a brain of {_LEAST_CAVITY_CM3:.0f} cm3 or more, found {self.cavity_cm3:.0f} cm3 that look "
+                "like one. Look at the scan: it must show a whole brain."
+            )
+        if self.turned_degrees > _MOST_TURNED:
+            return (
+                f"expected an upright head, found one turned by {self.turned_degrees:.0f} degrees against its header. "
+                "Such a header is wrong as a rule, and where an axis of it is mirrored, left and right are exchanged "
+                "as well. Find out how the person lay, and correct the header or convert the original images again."
+            )
+        return ""
 
 
 def fitted_affine(points: NDArray[np.float64], places: NDArray[np.float64]) -> tuple[Affine, float]:

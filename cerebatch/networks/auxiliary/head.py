@@ -28,7 +28,8 @@ STRUCTURES = (
     "outside", "left cerebral white matter", "right cerebral white matter", "left cortex", "right cortex",
     "left lateral ventricle", "right lateral ventricle", "left deep grey matter", "right deep grey matter",
     "left hippocampus and amygdala", "right hippocampus and amygdala", "left cerebellum", "right cerebellum",
-    "brain stem", "third ventricle", "fourth ventricle", "other fluid and vessels", "soft tissue", "bone", "spinal cord",
+    "brain stem", "third ventricle", "fourth ventricle", "other fluid and vessels", "soft tissue", "bone",
+    "spinal cord",
 )  # fmt: skip
 CAVITY = slice(1, 17)
 """Of `STRUCTURES`: what lies inside the skull."""

@@ -13,18 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cerebatch.building.head import read_head_codes
 from cerebatch.io.labelmaps import map_name
 from cerebatch.library.tissues import INTENSITIES, TISSUE_OF_CODE, TISSUES
-from cerebatch.networks.auxiliary.head import CAVITY, PLACE_MM, STRUCTURES, coarse_points, network, split
+from cerebatch.networks.auxiliary.head import CAVITY, PLACE_MM, coarse_points, network, split
 from cerebatch.networks.card import HelperCard
 from cerebatch.spatial.registration import COARSE_MM, register_to_template
 from cerebatch.spatial.space import Affine, inverse
 from cerebatch.spatial.whereabouts import fitted_affine, reduced
 from cerebatch.training.tasks.base import Forward
-from cerebatch.training.transforms.heads import CODES, STRUCTURE_OF_ID, HeadMap, HeadSample, draw_head
+from cerebatch.training.transforms.heads import CODES, HeadMap, HeadSample, draw_head
 
 _PLACE_WEIGHT = 2.0
 """Of a mean error of 100 mm; 5 mm then weigh as much as a cross-entropy of 0.1."""
@@ -174,6 +173,3 @@ def _make(path: Path, target: Path) -> str:
 def _corners(mask: NDArray[np.bool_], affine: Affine) -> NDArray[np.float64]:
     index = np.argwhere(mask)
     return np.stack([index.min(axis=0), index.max(axis=0)]) @ affine[:3, :3].T + affine[:3, 3]
-
-
-assert len(STRUCTURE_OF_ID) == len(CODES) and max(STRUCTURE_OF_ID) < len(STRUCTURES)

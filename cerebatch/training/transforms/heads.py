@@ -93,13 +93,14 @@ def draw_head(head: HeadMap) -> HeadSample:
     places = _apply(mni_from_view, _view_points()) + _elastic()
     sides = np.array([-1.0, 1.0, 1.0]) if mirrored else np.ones(3)
     own = torch.from_numpy(head.index_from_mni[:3, :3] * sides)
-    index = torch.einsum("ij,jxyz->ixyz", own.float(), places) + torch.from_numpy(head.index_from_mni[:3, 3]).float()[
-        :, None, None, None
-    ]
+    index = (
+        torch.einsum("ij,jxyz->ixyz", own.float(), places)
+        + torch.from_numpy(head.index_from_mni[:3, 3]).float()[:, None, None, None]
+    )
     step = (head.index_from_mni[:3, :3] * sides) @ mni_from_view[:3, :3]
     ids = torch.stack([_looked_up(head.ids, index, step @ part) for part in _PARTS_MM])
     structures = torch.tensor(STRUCTURE_OF_ID, dtype=torch.uint8)
-    labels = (structures[_MIRROR][ids.long()] if mirrored else structures[ids.long()])
+    labels = structures[_MIRROR][ids.long()] if mirrored else structures[ids.long()]
     image = _contrast(ids)
     seen = _field_of_view(places) * _state(labels, places)
     image = _scanned(image * seen, seen)
@@ -213,9 +214,7 @@ def _field_of_view(places: Tensor) -> Tensor:
     """1 where the scan reaches: sides of the view or of the head are cut away now and then."""
     seen = torch.ones(places.shape[1:])
     if torch.rand(1) < 0.5:
-        low, high = (
-            (0.35 * torch.rand(3) * (torch.rand(3) < 0.5) * SIDE).int().tolist() for _ in range(2)
-        )
+        low, high = ((0.35 * torch.rand(3) * (torch.rand(3) < 0.5) * SIDE).int().tolist() for _ in range(2))
         box = torch.zeros_like(seen)
         box[tuple(slice(a, SIDE - b) for a, b in zip(low, high, strict=True))] = 1
         seen = seen * box
@@ -242,7 +241,7 @@ def _state(labels: Tensor, places: Tensor) -> Tensor:
         ragged = functional.interpolate(torch.rand(1, 1, 12, 12, 12), (SIDE,) * 3, mode="trilinear")[0, 0]
         return (grown > 0.2 + 0.5 * ragged).float()
     if drawn < 0.5:
-        x, y, z = places
+        _, y, z = places
         face = (y > _uniform(-10, 30)) & (z + _uniform(-0.6, 0.2) * y < _uniform(-45, -15))
         inside = ((labels >= CAVITY.start) & (labels < CAVITY.stop)).any(dim=0)
         return (~face | inside).float()
@@ -265,4 +264,3 @@ def _scanned(image: Tensor, seen: Tensor) -> Tensor:
     if torch.rand(1) < 0.07:  # background of MP2RAGE: noise as bright as the head
         noisy = torch.where(image > 0, noisy, top * torch.rand(image.shape))
     return noisy * seen if torch.rand(1) < 0.7 else noisy
-
