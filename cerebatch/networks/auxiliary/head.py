@@ -1,4 +1,4 @@
-"""Where a head lies: a small network names structures at 4 mm and tells each voxel's place in the template.
+"""Where a head lies: a small network names structures at 5 mm and tells each voxel's place in the template.
 
 It sees any contrast in any pose, whole heads and extracted brains, cut fields of view. Places are regressed voxel by
 voxel (Gopinath et al. 2024, Registration by Regression), so that a field of view that cuts a structure does not move
@@ -20,9 +20,9 @@ from cerebatch.networks.architectures.unet import UNet
 from cerebatch.spatial.space import Affine, Grid, Volume, inverse, resample
 from cerebatch.spatial.whereabouts import Whereabouts, fitted_affine, reduced
 
-VOXEL_MM = 4.0
-SIDE = 64
-FILTERS = 24
+VOXEL_MM = 5.0
+SIDE = 48
+FILTERS = 16
 
 STRUCTURES = (
     "outside", "left cerebral white matter", "right cerebral white matter", "left cortex", "right cortex",

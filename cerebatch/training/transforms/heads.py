@@ -42,7 +42,7 @@ _CONTRASTS: dict[Kind, float] = {"T1-like": 0.45, "T2-like": 0.1, "arbitrary": 0
 _PARTS_MM = np.array([(-1, -1, -1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]) * VOXEL_MM / 4
 """Four of the eight halves of a voxel: each half of every axis twice."""
 
-_FAR_TURNED = 0.3
+_FAR_TURNED = 0.15
 _LARGEST_SCALE, _SMALLEST_SCALE = 1.25, 0.6
 _ELASTIC_MM = ((60.0, 4.0), (25.0, 2.0))
 _CENTRE_MM = np.array([0.0, -20.0, 0.0])
@@ -141,7 +141,7 @@ def _uniform(low: float, high: float) -> float:
 def _random_pose() -> Affine:
     """MNI millimetres from those of the view: upright more or less, now and then in any of the 24 orders of axes."""
     axis = torch.randn(3).numpy().astype(np.float64)
-    angle = float(torch.randn(1)) * math.radians(25.0)
+    angle = float(torch.randn(1)) * math.radians(22.0)
     turn = _rotation(axis / np.linalg.norm(axis), angle)
     if torch.rand(1) < _FAR_TURNED:
         turn = turn @ _quarter_turns()
@@ -238,7 +238,7 @@ def _state(labels: Tensor, places: Tensor) -> Tensor:
         soft = brain.float().mean(dim=0)[None, None]
         wide = 2 * int(torch.randint(0, 2, (1,))) + 1
         grown = functional.avg_pool3d(functional.max_pool3d(soft, wide, 1, wide // 2), 3, 1, 1)[0, 0]
-        ragged = functional.interpolate(torch.rand(1, 1, 12, 12, 12), (SIDE,) * 3, mode="trilinear")[0, 0]
+        ragged = functional.interpolate(torch.rand(1, 1, 9, 9, 9), (SIDE,) * 3, mode="trilinear")[0, 0]
         return (grown > 0.2 + 0.5 * ragged).float()
     if drawn < 0.5:
         _, y, z = places
