@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
+from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, helper_weights_if_there, say
 from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
 from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
 
@@ -153,6 +153,7 @@ def run(
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
         registration=helper_weights_if("registration", registration is Registrar.network, helpers),
+        head=helper_weights_if_there("head", helpers),
         icv=helper_weights_if("icv", icv is Cavity.network, helpers),
         superres=helper_weights_if("superres", super_resolution, helpers, float(resolution.value)),
         t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, helpers, float(resolution.value)),

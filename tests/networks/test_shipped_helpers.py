@@ -19,7 +19,8 @@ from cerebatch.networks.inputs import brain_region
 from cerebatch.spatial import template
 from cerebatch.spatial.space import Volume, cerebellum_box, resample
 
-HELPERS: tuple[Helper, ...] = get_args(Helper)
+HELPERS: tuple[Helper, ...] = tuple(name for name in get_args(Helper) if name != "head")
+"""The network that finds heads is not shipped yet: the search takes its place."""
 
 
 @pytest.fixture(scope="module")
