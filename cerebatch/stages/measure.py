@@ -32,7 +32,7 @@ from cerebatch.spatial.space import (
 from cerebatch.stages.prepare import Prepared
 from cerebatch.timing import Step, StepLog
 
-VERSION = 5
+VERSION = 6
 
 _UNSEEN_SHARE = 0.01
 """Share of the labels outside the field of view from which on it is worth a warning."""
@@ -193,6 +193,7 @@ def _sidecar(
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
         "ICV": found.icv.model_dump(),
+        "HeadFoundBy": f"network {found.head}" if found.head else "search",
         "SuperResolution": found.super_resolution and f"network {found.super_resolution}",
         "Warnings": warnings,
     }

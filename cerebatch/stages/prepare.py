@@ -70,6 +70,8 @@ class Prepared(BaseModel):
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
     icv : Icv
         Intracranial volume, by the affine or by a network.
+    head : str or None
+        Digest of the network that saw where the head lies; None: it was searched for.
     super_resolution : str or None
         Digest of the network that refined the T1w; None: it was interpolated.
     warnings : list of str
@@ -83,6 +85,7 @@ class Prepared(BaseModel):
     local_correlation: float
     tissue_means: dict[Contrast, list[float]]
     icv: Icv
+    head: str | None = None
     super_resolution: str | None = None
     warnings: list[str]
 
@@ -228,6 +231,7 @@ def prepare(
         local_correlation=registration.local_correlation,
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
         icv=volume,
+        head=None if head is None else read_card(head, HelperCard).sha256,
         super_resolution=read_card(superres, HelperCard).sha256 if superres is not None and coarse else None,
         warnings=warnings,
     )
