@@ -132,8 +132,8 @@ class Look:
     @property
     def cavity_cm3(self) -> float:
         """Volume inside the skull."""
-        voxel = VOXEL_MM**3 * abs(np.linalg.det(self.native_from_view[:3, :3]))
-        return float(self.shares[CAVITY].sum()) * voxel / 1000
+        voxel_mm3 = VOXEL_MM**3 * abs(float(np.linalg.det(self.native_from_view[:3, :3])))
+        return float(self.shares[CAVITY].sum()) * voxel_mm3 / 1000
 
     def whereabouts(self) -> Whereabouts:
         """The affine that the places have in common."""

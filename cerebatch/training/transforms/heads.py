@@ -184,8 +184,8 @@ def _looked_up(ids: NDArray[np.uint8], index: Tensor, offset: NDArray[np.float64
     x, y, z = ((index[k] + float(offset[k])).round().int() for k in range(3))
     within = (x >= 0) & (x < ids.shape[0]) & (y >= 0) & (y < ids.shape[1]) & (z >= 0) & (z < ids.shape[2])
     flat = ((x * ids.shape[1] + y) * ids.shape[2] + z) * within
-    found = torch.from_numpy(np.take(ids.ravel(), flat.numpy()))
-    return found * within
+    found: Tensor = torch.from_numpy(np.take(ids.ravel(), flat.numpy())) * within
+    return found
 
 
 def _contrast(ids: Tensor) -> Tensor:
@@ -244,7 +244,8 @@ def _state(labels: Tensor, places: Tensor) -> Tensor:
         _, y, z = places
         face = (y > _uniform(-10, 30)) & (z + _uniform(-0.6, 0.2) * y < _uniform(-45, -15))
         inside = ((labels >= CAVITY.start) & (labels < CAVITY.stop)).any(dim=0)
-        return (~face | inside).float()
+        kept: Tensor = ~face | inside
+        return kept.float()
     return torch.ones(places.shape[1:])
 
 
