@@ -25,9 +25,9 @@ from cerebatch.networks.auxiliary.head import find_head
 from cerebatch.networks.auxiliary.loading import load_helper
 from cerebatch.simulation.phantom import template_case
 from cerebatch.spatial import ants_bridge
+from cerebatch.spatial.coarse import reduced
 from cerebatch.spatial.registration import register_to_template
 from cerebatch.spatial.space import Affine, Grid, Volume, apply, inverse
-from cerebatch.spatial.whereabouts import reduced
 from cerebatch.stages.prepare import Prepared
 
 _TURN_DEGREES = (25.0, -20.0, 25.0)

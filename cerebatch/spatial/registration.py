@@ -17,8 +17,11 @@ from scipy import ndimage
 from cerebatch.errors import RegistrationError
 from cerebatch.spatial import ants_bridge, template
 from cerebatch.spatial.ants_bridge import Schedule
+from cerebatch.spatial.coarse import coarsened, reduced
 from cerebatch.spatial.space import Affine, Grid, Volume, apply, inverse, resample
-from cerebatch.spatial.whereabouts import Whereabouts, reduced
+from cerebatch.spatial.starts import VOXEL_MM as COARSEST_MM
+from cerebatch.spatial.starts import starts
+from cerebatch.spatial.whereabouts import Whereabouts
 
 COARSE_MM = 4
 FINE_MM = 2
@@ -32,6 +35,7 @@ SCALE_LIMITS = (0.6, 1.7)
 """Of an affine to the template; the cerebella of people vary less."""
 _STARTS_MM = (-30.0, -15.0, 0.0, 15.0, 30.0)
 """How much higher in the scan the search begins again where it ended wrongly: a neck or a top cut off misleads it."""
+_PLACES = 4
 _NEIGHBOURHOOD_MM = 12.0
 FARTHEST_MM = 12.0
 """By which a refinement may leave what a network saw, RMS in the brain."""
@@ -80,8 +84,8 @@ def register_to_template(
     """Affine registration to MNI152NLin2009aSym (section 3.8, second step).
 
     From where a network saw the head, the brain is within millimetres, and the last passes alone are run. Without it, a
-    search begins from what is bright; one that ends wrongly begins again higher and lower, and with a lower threshold;
-    the end that looks most like the template counts.
+    search begins from what is bright; one that ends wrongly begins again where the template fits in any of some hundred
+    poses and sizes, then higher and lower and with a lower threshold; the end that looks most like the template counts.
 
     Parameters
     ----------
@@ -108,6 +112,11 @@ def register_to_template(
     if seen is not None:
         return _refined(search, seen, fine)
     found = search.run([*_COARSE, *fine], search.start)
+    if _fault(found):
+        tries = [(search, search.run(_COARSE, start)) for start in search.elsewhere()]
+        other, best = max(tries, key=lambda one: (not _fault(one[1]), one[1].local_correlation))
+        if not _fault(best):
+            found = other.run(fine, inverse(best.mni_from_native))
     if _fault(found):
         # Beside fat that is far brighter than the brain, the threshold lies inside the brain; below it, it does not.
         lower = _Search(image, grid, foreground_threshold(np.minimum(image, threshold)), brightest, seed)
@@ -156,6 +165,11 @@ class _Search:
         """Native millimetres from MNI millimetres, by what is bright."""
         return _centred_start(self._image, self._grid)
 
+    def elsewhere(self) -> list[Affine]:
+        """Native millimetres from MNI millimetres, where the brain may be as well."""
+        small, small_grid = coarsened(self._image, self._grid, COARSEST_MM)
+        return [start.native_from_mni for start in starts(small, small_grid, _PLACES)]
+
     def run(self, passes: Sequence[_Pass], native_from_mni: Affine) -> Registration:
         """Search from a start, pass after pass."""
         for one in passes:
@@ -178,26 +192,6 @@ def foreground_threshold(image: Volume) -> float:
             break
         threshold = updated
     return threshold
-
-
-def coarsened(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]:
-    """The image smoothed and sampled on larger voxels; axes that are as coarse already stay.
-
-    Parameters
-    ----------
-    image : (X, Y, Z) float32
-    grid : Grid
-    voxel_mm : float
-        Edge of the new voxels.
-    """
-    factor = np.maximum(voxel_mm / grid.voxel_sizes_mm, 1.0)
-    width = np.where(factor > 1.0, factor / 2.355, 0.0)  # full width at half maximum of one new voxel
-    smooth = ndimage.gaussian_filter(image, width)
-    x, y, z = (int(np.ceil(n / f)) for n, f in zip(grid.shape, factor, strict=True))
-    step = np.diag([*factor, 1.0])
-    step[:3, 3] = (factor - 1.0) / 2.0
-    coarse = Grid((x, y, z), grid.affine @ step)
-    return resample(smooth, grid, coarse, np.eye(4), order=1), coarse
 
 
 def _centred_start(image: Volume, grid: Grid) -> Affine:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.spatial.space import Affine, Grid, Volume
+from cerebatch.spatial.space import Affine
 
 _ROUNDS = 10
 _LEAST_SPREAD_MM = 1.0
@@ -90,29 +90,3 @@ def fitted_affine(points: NDArray[np.float64], places: NDArray[np.float64]) -> t
     affine = np.eye(4)
     affine[:3] = solved.T
     return affine, float(np.median(distance))
-
-
-def reduced(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]:
-    """Means of whole blocks of voxels, as large as fit into `voxel_mm`; what a block at the far end lacks is cut away.
-
-    Costs one pass through the scan and no memory of its size, where a smoothing would cost several.
-
-    Parameters
-    ----------
-    image : (X, Y, Z) float32
-    grid : Grid
-    voxel_mm : float
-        Largest edge of the new voxels; axes with longer ones stay.
-    """
-    factors = [max(1, int(voxel_mm / size + 1e-3)) for size in grid.voxel_sizes_mm]
-    if factors == [1, 1, 1]:
-        return image, grid
-    x, y, z = (n // f for n, f in zip(grid.shape, factors, strict=True))
-    a, b, c = factors
-    small = np.empty((x, y, z), dtype=np.float32)
-    for slab in range(x):  # a copy of a slab instead of one of the scan
-        block = image[slab * a : (slab + 1) * a, : y * b, : z * c]
-        small[slab] = block.reshape(a, y, b, z, c).mean(axis=(0, 2, 4))
-    step = np.diag([*map(float, factors), 1.0])
-    step[:3, 3] = [(f - 1) / 2 for f in factors]
-    return small, Grid((x, y, z), grid.affine @ step)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cerebatch.spatial.coarse import reduced
 from cerebatch.spatial.space import Grid, apply
-from cerebatch.spatial.whereabouts import Whereabouts, fitted_affine, reduced
+from cerebatch.spatial.whereabouts import Whereabouts, fitted_affine
 
 TRUE = np.array([[0.9, 0.1, 0.0, 5.0], [-0.1, 1.1, 0.2, -20.0], [0.0, -0.2, 1.0, 7.0], [0.0, 0.0, 0.0, 1.0]])
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from cerebatch.networks.architectures.blocks import device_of
 from cerebatch.networks.architectures.space_to_depth import to_depth, to_space
 from cerebatch.networks.architectures.unet import UNet
+from cerebatch.spatial.coarse import reduced
 from cerebatch.spatial.space import Affine, Grid, Volume, inverse, resample
-from cerebatch.spatial.whereabouts import Whereabouts, fitted_affine, reduced
+from cerebatch.spatial.whereabouts import Whereabouts, fitted_affine
 
 VOXEL_MM = 5.0
 SIDE = 48

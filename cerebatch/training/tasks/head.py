@@ -19,9 +19,10 @@ from cerebatch.io.labelmaps import map_name
 from cerebatch.library.tissues import INTENSITIES, TISSUE_OF_CODE, TISSUES
 from cerebatch.networks.auxiliary.head import CAVITY, PLACE_MM, coarse_points, network, split
 from cerebatch.networks.card import HelperCard
+from cerebatch.spatial.coarse import reduced
 from cerebatch.spatial.registration import COARSE_MM, register_to_template
 from cerebatch.spatial.space import Affine, inverse
-from cerebatch.spatial.whereabouts import fitted_affine, reduced
+from cerebatch.spatial.whereabouts import fitted_affine
 from cerebatch.training.tasks.base import Forward
 from cerebatch.training.transforms.heads import CODES, HeadMap, HeadSample, draw_head
 
