@@ -1,7 +1,8 @@
 """Where a search for the head may begin: the template tried in every place, in some hundred poses and sizes.
 
-For each pose the correlation with the template is computed for all translations at once, by Fourier transform, on voxels
-of 10 mm. It knows no up but the header's, no middle and no size of a head: a neck, a cut crown, a child do not mislead it.
+For each pose the correlation with the template is computed for all translations at once, by Fourier transform, on
+voxels of 10 mm. It supposes neither where the middle of a head is nor how large it is: a neck, a cut crown or a child
+does not mislead it.
 """
 
 from __future__ import annotations
