@@ -24,7 +24,6 @@ LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Exchanges LPS, the frame of ITK, and RAS."""
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 _BIAS_VOXEL_MM = 5.0
-_FIELD_VOXEL_MM = 2.5
 
 
 def use_one_thread() -> None:
@@ -74,10 +73,8 @@ def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
     return _volume(ants.denoise_image(to_ants(image, grid), mask=to_ants(mask, grid), noise_model="Rician"))
 
 
-def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> tuple[Volume, Grid]:
-    """N4 inhomogeneity (Tustison et al. 2010), estimated inside a mask on voxels of 5 mm.
-
-    The field is smooth, so it is given on coarse voxels, and no step needs memory for the whole scan.
+def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> Volume:
+    """N4 inhomogeneity (Tustison et al. 2010), the field estimated inside a mask on voxels of 5 mm.
 
     Parameters
     ----------
@@ -89,29 +86,19 @@ def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: S
 
     Returns
     -------
-    field : float32
-        An image divided by it is free of bias.
-    field_grid : Grid
-        Voxels of 2.5 mm or a little less, in the frame of `grid`.
+    field : (X, Y, Z) float32
+        The image divided by it is free of bias.
     """
     import ants
 
-    # Every second voxel or so, not means of blocks: at the rim of the mask these mix brain and bone, and brighten it.
-    steps = [max(1, int(_FIELD_VOXEL_MM / size + 1e-3)) for size in grid.voxel_sizes_mm]
-    every = tuple(slice(step // 2, None, step) for step in steps)
-    small, inside = np.ascontiguousarray(image[every]), np.ascontiguousarray(mask[every])
-    coarser = np.diag([*map(float, steps), 1.0])
-    coarser[:3, 3] = [step // 2 for step in steps]
-    x, y, z = small.shape
-    small_grid = Grid((x, y, z), grid.affine @ coarser)
     field = ants.n4_bias_field_correction(
-        to_ants(small, small_grid),
-        mask=to_ants(inside, small_grid),
-        shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(small_grid.voxel_sizes_mm.max()))),
+        to_ants(image, grid),
+        mask=to_ants(mask, grid),
+        shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(grid.voxel_sizes_mm.max()))),
         convergence={"iters": list(iterations), "tol": 1e-4},
         return_bias_field=True,
     )
-    return _volume(field), small_grid
+    return _volume(field)
 
 
 @dataclass(frozen=True)

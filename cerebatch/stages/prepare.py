@@ -283,9 +283,9 @@ class _Cleaning:
 
     def without_bias(self, mask: NDArray[np.bool_], iterations: Sequence[int]) -> None:
         """Correct for what N4 finds inside a mask of the brain."""
-        field, field_grid = ants_bridge.bias_field(self.image, self._grid, mask, iterations)
-        self.image = self.image / _continued(field, field_grid, self._grid)
-        self.boxed = self.boxed / _continued(field, field_grid, self._boxed_grid)
+        field = ants_bridge.bias_field(self.image, self._grid, mask, iterations)
+        self.image = self.image / field
+        self.boxed = self.boxed / _continued(field, self._grid, self._boxed_grid)
 
     def normalise(self, means: TissueMeans, contrast: Contrast) -> None:
         """Bring the means of the tissues to their targets."""
