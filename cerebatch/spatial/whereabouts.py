@@ -12,7 +12,7 @@ from cerebatch.spatial.space import Affine
 _ROUNDS = 10
 _LEAST_SPREAD_MM = 1.0
 _LEAST_POINTS = 50
-_LEAST_CAVITY_CM3 = 300.0
+_LEAST_CAVITY_CM3, _LARGEST_CAVITY_CM3 = 300.0, 2500.0
 _LARGEST_ERROR_MM = 15.0
 _MOST_TURNED = 100.0
 """Degrees. Heads lie askew, the smallest on their side; nobody lies on their head."""
@@ -39,7 +39,11 @@ class Whereabouts:
     @property
     def usable(self) -> bool:
         """Whether there is a head at all."""
-        return self.error_mm < _LARGEST_ERROR_MM and self.cavity_cm3 > _LEAST_CAVITY_CM3
+        return (
+            self.error_mm < _LARGEST_ERROR_MM
+            and _LEAST_CAVITY_CM3 < self.cavity_cm3 < _LARGEST_CAVITY_CM3
+            and float(np.linalg.det(self.mni_from_native[:3, :3])) > 0
+        )
 
     @property
     def turned_degrees(self) -> float:
@@ -51,8 +55,8 @@ class Whereabouts:
         """What is wrong, and what to do; empty if nothing is."""
         if not self.usable:
             return (
-                f"expected a brain of {_LEAST_CAVITY_CM3:.0f} cm3 or more, found {self.cavity_cm3:.0f} cm3 that look "
-                "like one. Look at the scan: it must show a whole brain."
+                f"expected a brain of {_LEAST_CAVITY_CM3:.0f} to {_LARGEST_CAVITY_CM3:.0f} cm3, found "
+                f"{self.cavity_cm3:.0f} cm3 that look like one. Look at the scan: it must show a whole brain."
             )
         if self.turned_degrees > _MOST_TURNED:
             return (
