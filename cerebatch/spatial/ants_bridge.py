@@ -87,7 +87,7 @@ def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: S
     Returns
     -------
     field : (X, Y, Z) float32
-        The image divided by it is free of bias.
+        The image divided by it is free of bias inside the mask; 1 outside, where ANTs corrects nothing either.
     """
     import ants
 
@@ -98,7 +98,7 @@ def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: S
         convergence={"iters": list(iterations), "tol": 1e-4},
         return_bias_field=True,
     )
-    return _volume(field)
+    return np.where(mask, _volume(field), np.float32(1.0))
 
 
 @dataclass(frozen=True)
