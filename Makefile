@@ -132,7 +132,7 @@ proof-enhance: install
 	  $(BIN)/python -m benchmarks.accuracy.known_scans '$(CEREBATCH_DATA)' $(PROOF)/networks/tests/fine --persons 3 --heads 13,14 --images-per-person 2 --voxel-mm 0.7
 	$(BIN)/python -m benchmarks.accuracy.resolutions $(PROOF)/networks/tests $(PROOF)/atlas/one.zarr $(PROOF)/networks $(PROOF)/helpers --out $(PROOF)/helpers/resolutions.tsv
 	$(BIN)/python -m benchmarks.speed.pipeline '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/one.zarr --weights $(PROOF)/networks/shipped \
-	  --helpers $(PROOF)/helpers/shipped --out $(PROOF)/helpers/pipeline.png
+	  --auxiliary-weights $(PROOF)/helpers/shipped --out $(PROOF)/helpers/pipeline.png
 	$(BIN)/python -m benchmarks.speed.pipeline '$(CEREBATCH_DATA)' --library $(PROOF)/atlas/half.zarr --weights $(PROOF)/networks/half/shipped \
 	  --resolution 0.5 --precision bfloat16 --out $(PROOF)/helpers/pipeline-half.png
 
@@ -141,6 +141,7 @@ proof-lifespan: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-lifespan: set CEREBATCH_DATA'; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.speed
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.truth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.other_truths
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.compare
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.people '$(CEREBATCH_DATA)/volumes'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifespan.sexes '$(CEREBATCH_DATA)/volumes'

@@ -77,6 +77,32 @@ STRUCTURES: tuple[str, ...] = tuple(label.structure for label in LABELS if label
 N_CLASSES = len(LABELS) + 1
 """Labels with background."""
 
+SIDES: tuple[Side, ...] = ("left", "right")
+
+
+def codes_of(structure: str | None = None, side: Side | None = None) -> tuple[int, ...]:
+    """Codes of a structure, of a side, or of both; ascending."""
+    return tuple(label.index for label in LABELS if structure in (None, label.structure) and side in (None, label.side))
+
+
+WHITE_MATTER: tuple[int, ...] = codes_of(structure="White matter")
+"""Codes of the white matter, left and right."""
+
+
+def homologue(code: int) -> int:
+    """Code of the same structure on the other side."""
+    label = LABELS[code - 1]
+    return next(one for one in codes_of(structure=label.structure) if one != code)
+
+
+_MIRRORED = np.arange(256, dtype=np.uint8)
+_SIDE, _STRUCTURE, _WHITE_MATTER = np.zeros((3, 256), dtype=np.uint8)
+for _label in LABELS:
+    _MIRRORED[_label.index] = homologue(_label.index)
+    _SIDE[_label.index] = 1 + SIDES.index(_label.side)
+    _STRUCTURE[_label.index] = 1 + STRUCTURES.index(_label.structure)
+    (_WHITE_MATTER[_label.index],) = codes_of("White matter", _label.side)
+
 
 def mirrored(dseg: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Exchange the codes of the two sides; positions stay.
@@ -86,11 +112,40 @@ def mirrored(dseg: NDArray[np.uint8]) -> NDArray[np.uint8]:
     dseg : (X, Y, Z) uint8
         Label map in cerebatch codes.
     """
-    half = len(STRUCTURES)
-    table = np.arange(256, dtype=np.uint8)
-    table[1 : half + 1] += half
-    table[half + 1 : 2 * half + 1] -= half
-    return table[dseg]
+    return _MIRRORED[dseg]
+
+
+def side_of(dseg: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Side of every voxel: 0 background, 1 left, 2 right.
+
+    Parameters
+    ----------
+    dseg : (...) uint8
+        Cerebatch codes.
+    """
+    return _SIDE[dseg]
+
+
+def structure_of(dseg: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Structure of every voxel without its side: 0 background, then the place in `STRUCTURES`, from 1.
+
+    Parameters
+    ----------
+    dseg : (...) uint8
+        Cerebatch codes.
+    """
+    return _STRUCTURE[dseg]
+
+
+def white_matter_of(dseg: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Code of the white matter on the side of every voxel; background stays 0.
+
+    Parameters
+    ----------
+    dseg : (...) uint8
+        Cerebatch codes.
+    """
+    return _WHITE_MATTER[dseg]
 
 
 def from_cobralab(dseg: NDArray[np.integer]) -> tuple[NDArray[np.uint8], dict[int, int]]:

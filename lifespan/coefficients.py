@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from lifespan.arrays import Floats
-from lifespan.fitting import fitted_rows
+from lifespan.grouping import Groups, groups_of
 from lifespan.measures import measured
 from lifespan.models.candidate_fit import to_years
 from lifespan.models.candidates import BY_NAME
@@ -15,8 +15,8 @@ from lifespan.models.curve import Curve
 from lifespan.models.mean import SPLINE
 from lifespan.models.model import LifespanModel
 from lifespan.models.search import profile_rss
-from lifespan.models.whitening import Groups, Whitening
-from lifespan.people import People, groups_of
+from lifespan.models.whitening import Whitening
+from lifespan.people import People, fitted_rows
 
 LEVEL = 0.95
 _PROFILE_POINTS = 400

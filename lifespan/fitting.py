@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lifespan.arrays import Bools
 from lifespan.errors import FitError
-from lifespan.measures import ICV_CHOICES, PERCENT, POWER, icv_exponent, measured
+from lifespan.flagging import flag_warnings, flags_of, neighbours_of, refuse_absurd
+from lifespan.grouping import groups_of
+from lifespan.measures import ICV_CHOICES, POWER, icv_exponent, measured
 from lifespan.models.choice import ModelChoice
 from lifespan.models.components import Rows
 from lifespan.models.counts import Counts
 from lifespan.models.curve import Curve
 from lifespan.models.decisions import MUCH_BETTER, refused_though_better
-from lifespan.models.model import Key, LifespanModel
+from lifespan.models.model import Key, LifespanModel, name_digest
 from lifespan.models.paper_fit import fit_paper
 from lifespan.models.variant import fit_variant
-from lifespan.people import GROUPS, NOT_STATED, People, groups_of
+from lifespan.people import GROUPS, NOT_STATED, People, fitted_rows
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
@@ -64,7 +65,8 @@ def fit(
     TableError
         The table cannot be used.
     FitError
-        It can, but not for this model: visits, sites, too few people, one age; or its people are simulated.
+        It can, but not for this model: visits, sites, too few people, one age; its people are simulated; or far values
+        made bounds that tell nothing.
     ValueError
         Unknown words in `model` or `icv`.
     """
@@ -96,7 +98,10 @@ def fit(
             found=str(_persons(people, "all")),
             do="Curves of fewer would tell chance.",
         )
-    warnings += [*_refused_forms(curves.values()), *_below_0(curves.values())]
+    neighbours = neighbours_of(curves, people, reference)
+    flags = flags_of(curves, people, reference, neighbours)
+    refuse_absurd(curves, people.source, neighbours, flags)
+    warnings += [*flag_warnings(flags), *_refused_forms(curves.values()), *_below_0(curves.values())]
     counts = Counts.of(people, {key: fitted_rows(people, *key) for key in curves})
     order = {name: k for k, name in enumerate(people.structures)}
     ordered = dict(sorted(curves.items(), key=lambda item: order[item[0][0]]))
@@ -110,6 +115,7 @@ def fit(
         reference,
         people.totals,
         (*warnings, *counts.warnings()),
+        frozenset(map(name_digest, people.texts("participant_id"))),
     )
 
 
@@ -138,12 +144,6 @@ def earliest_visits(people: People) -> People:
     ids = np.array(people.texts("participant_id"))[order]
     first = np.append(True, ids[1:] != ids[:-1])
     return people.take(np.sort(order[first]))
-
-
-def fitted_rows(people: People, structure: str, measure: str, group: str) -> Bools:
-    """(n,) the rows of a table that a curve is fitted to: of the group, with a volume and, where needed, an ICV."""
-    known = people.in_group(group) & np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64))
-    return np.asarray(known & np.isfinite(people.icv_cm3)) if measure in (PERCENT, POWER) else known
 
 
 def _refused_forms(curves: Iterable[Curve]) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.models.basis import AgeBasis
 
 ABSOLUTE, PERCENT, POWER = "absolute", "percent_icv", "power_icv"
 UNITS = {ABSOLUTE: "cm3", PERCENT: "%", POWER: "cm3"}
@@ -59,7 +58,8 @@ def icv_exponent(
     site : sequence of n str, optional
         Scanners that measure both volumes larger would pass for heads that are larger.
     """
-    columns = [AgeBasis.of(age).powers(age, 3)[:, 1:], _dummies(sex)]
+    scaled = (age - age.mean()) / max(float(age.std()), 1e-9)
+    columns = [np.vander(scaled, 4)[:, :3], _dummies(sex)]
     if site is not None:
         places = _dummies(site)
         if len(age) - places.shape[1] >= _LEAST_FREEDOM:

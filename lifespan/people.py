@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lifespan.arrays import Bools, Floats, Ints
-from lifespan.models.whitening import Groups
+from lifespan.measures import PERCENT, POWER
 
 NOT_STATED = "not stated"
 GROUPS = ("all", "female", "male")
@@ -92,7 +92,7 @@ class People:
         return replace(self, volumes=self.volumes[list(structures)], totals=self.totals & frozenset(structures))
 
 
-def groups_of(values: Sequence[str]) -> tuple[Groups, tuple[str, ...]]:
-    """Groups of rows with the same value, and the values in order."""
-    names, index = np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)
-    return Groups(index.astype(np.intp)), tuple(str(name) for name in names)
+def fitted_rows(people: People, structure: str, measure: str, group: str) -> Bools:
+    """(n,) the rows of a table that a curve is fitted to: of the group, with a volume and, where needed, an ICV."""
+    known = people.in_group(group) & np.isfinite(people.volumes[structure].to_numpy(dtype=np.float64))
+    return np.asarray(known & np.isfinite(people.icv_cm3)) if measure in (PERCENT, POWER) else known

@@ -11,11 +11,12 @@ import pandas as pd
 
 from lifespan.errors import FitError, MismatchError
 from lifespan.fitting import refuse_visits
+from lifespan.grouping import groups_of
 from lifespan.measures import ABSOLUTE, UNITS, measured
 from lifespan.models.counts import FEW
 from lifespan.models.curve import Curve
 from lifespan.models.model import Key, LifespanModel
-from lifespan.people import NOT_STATED, SEX_OF_GROUP, People, groups_of
+from lifespan.people import NOT_STATED, SEX_OF_GROUP, People
 from lifespan.simulated import refuse_simulated
 from lifespan.tables.load import listed
 from lifespan.tables.read import Reading, read_table
@@ -66,7 +67,7 @@ def score(
     people = check_fits(model, read_table(table, reading))
     if controls is not None:
         model = transfer(model, controls, reading=reading)
-    groups = np.array([_group_of(model, sex, pooled) for sex in people.texts("sex")])
+    groups = np.array([group_of(model, sex, pooled) for sex in people.texts("sex")])
     sites = people.texts("site")
     parts = []
     for structure, measure, group in product(model.structures, model.measures, dict.fromkeys(groups)):
@@ -186,7 +187,7 @@ def _unused(model: LifespanModel, people: People) -> list[str]:
     """Which controls teach nothing: no sex where women and men have their own curves, ages beyond the fit, no value."""
     told = []
     names, sexes = people.texts("row"), people.texts("sex")
-    groups = [_group_of(model, sex, pooled=False) for sex in sexes]
+    groups = [group_of(model, sex, pooled=False) for sex in sexes]
     beyond = []
     for name, group, age in zip(names, groups, people.age, strict=True):
         own = [curve for key, curve in model.curves.items() if key[2] == group]
@@ -214,7 +215,7 @@ def _with_site(model: LifespanModel, curve: Curve, controls: People, name: str) 
             continue
         members = controls.take(controls.in_group(group))
         members = members.take((members.age >= own.age_low) & (members.age <= own.age_high))
-        values = own.fitted_scale(_values(model, own, members))
+        values = own.fitted_scale(values_of(model, own, members))
         known = np.isfinite(values)
         ages.append(members.age[known])
         residuals.append((values - own.mean.value(members.age))[known])
@@ -224,12 +225,14 @@ def _with_site(model: LifespanModel, curve: Curve, controls: People, name: str) 
     return curve.transferred(name, np.concatenate(ages), np.concatenate(residuals), np.concatenate(sd), persons)
 
 
-def _group_of(model: LifespanModel, sex: str, pooled: bool) -> str:
+def group_of(model: LifespanModel, sex: str, pooled: bool) -> str:
+    """Whose curve a person of a sex (F, M or "") is compared with."""
     own = {value: group for group, value in SEX_OF_GROUP.items()}.get(sex, "all")
     return "all" if pooled or own not in model.groups else own
 
 
-def _values(model: LifespanModel, curve: Curve, people: People) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def values_of(model: LifespanModel, curve: Curve, people: People) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """(n,) what a curve is of: volumes, with the size of the head taken out if its measure says so."""
     volume = people.volumes[curve.structure].to_numpy(dtype=np.float64)
     return measured(curve.measure, volume, people.icv_cm3, curve.icv_exponent, model.reference_icv_cm3)
 
@@ -242,7 +245,7 @@ def _score_rows(
     sites: list[str],
     extrapolate: bool,
 ) -> pd.DataFrame:
-    age, value = people.age, _values(model, curve, people)
+    age, value = people.age, values_of(model, curve, people)
     outside = (age < curve.age_low) | (age > curve.age_high)
     predicted = curve.predict(age, sites)
     lower, upper = predicted.bounds()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 import torch
@@ -47,7 +47,7 @@ def of_head(table: pd.DataFrame) -> Scores:
 
 def of_superres(table: pd.DataFrame) -> Scores:
     """PSNR and SSIM of each way, and whose scans."""
-    means = table.groupby("way")[["PSNR, dB", "SSIM"]].mean().round(3)
+    means: Any = table.groupby("way")[["PSNR, dB", "SSIM"]].mean().round(3)
     return {
         **{f"{figure}, {way}": float(means.loc[way, figure]) for figure in means for way in means.index},
         "measured": f"real scans held back: {', '.join(sorted(set(table['scan'])))}; benchmarks/accuracy/superres.py",
@@ -56,7 +56,7 @@ def of_superres(table: pd.DataFrame) -> Scores:
 
 def of_t2synth(table: pd.DataFrame) -> Scores:
     """Correlation of each way with the real T2w."""
-    means = table.groupby(["where", "way"])["correlation"].mean().round(3)
+    means: Any = table.groupby(["where", "way"])["correlation"].mean().round(3)
     return {
         **{f"correlation with the real T2w, {where}, {way}": float(value) for (where, way), value in means.items()},
         "measured": f"real scans: {', '.join(sorted(set(table['person'])))}; benchmarks/accuracy/t2_synthesis.py",
@@ -65,7 +65,7 @@ def of_t2synth(table: pd.DataFrame) -> Scores:
 
 def of_registration(table: pd.DataFrame) -> Scores:
     """Dice of the atlases of both ways, and folded voxels."""
-    means = table.groupby("way").mean(numeric_only=True)
+    means: Any = table.groupby("way").mean(numeric_only=True)
     return {
         **{f"mean Dice of the atlas, {way}": round(float(value), 4) for way, value in means["dice"].items()},
         "folded voxels in per cent": float(means.loc["network", "folded_percent"]),

@@ -13,6 +13,7 @@ import argparse
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,8 @@ def refine_atlases(coarse: Path, fine: Path, cases: tuple[str, ...]) -> None:
         source = coarse / f"{name}.npz"
         if source.exists() and not (fine / source.name).exists():
             with np.load(source) as votes:
-                np.savez_compressed(fine / source.name, **{without: cut_in_eight(votes[without]) for without in votes})
+                cut: dict[str, Any] = {without: cut_in_eight(votes[without]) for without in votes}
+                np.savez_compressed(fine / source.name, **cut)
 
 
 def cut_in_eight(dseg: LabelMap) -> LabelMap:

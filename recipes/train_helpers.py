@@ -15,13 +15,14 @@ training of t2synth-half takes 14 GB of memory, those of 1 mm up to 4 GB.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cerebatch.io.labelmaps import map_name
-from cerebatch.training.config import NETWORKS
+from cerebatch.training.config import NETWORKS, LoopConfig
 from recipes.side_by_side import side_by_side
 from recipes.weight_files import copy_weights, trained
 
@@ -97,7 +98,8 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
 
 def done(out: Path, run: Run) -> str:
     """Run one training, or find that it was done."""
-    config = NETWORKS[run.network](network=run.network, start=run.begins(out), **run.settings)
+    kind: Callable[..., LoopConfig] = NETWORKS[run.network]
+    config = kind(network=run.network, start=run.begins(out), **run.settings)
     weights = trained(config, run.weights(out))
     if run.shipped:
         copy_weights(weights, out / "shipped")

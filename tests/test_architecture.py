@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,16 @@ ROOT = Path(__file__).parents[1]
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check the contracts of the tree that lies in a folder."""
-    program = Path(sys.executable).with_name("lint-imports")
-    if not program.exists():
-        pytest.skip("import-linter is not installed")
-    command = [str(program), "--no-cache", "--no-logo"]
+    """Check the contracts of the tree that lies in a folder.
+
+    Without `site` (-S), for an editable installation puts its own tree before every other.
+    """
+    pytest.importorskip("importlinter", reason="import-linter is not installed")
+    program = (
+        f"import sys; sys.path[:0] = {[str(folder), sysconfig.get_path('purelib'), sysconfig.get_path('platlib')]!r}; "
+        "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    )
+    command = [sys.executable, "-S", "-c", program, "--no-cache", "--no-logo"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from cerebatch.labels import LABELS, LOBES, N_CLASSES, STRUCTURES, from_cobralab, mirrored
+from cerebatch.labels import (
+    LABELS,
+    LOBES,
+    N_CLASSES,
+    SIDES,
+    STRUCTURES,
+    WHITE_MATTER,
+    codes_of,
+    from_cobralab,
+    homologue,
+    mirrored,
+    side_of,
+    structure_of,
+    white_matter_of,
+)
 
 label_maps = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.integers(0, len(LABELS))
@@ -77,6 +91,30 @@ class TestMirroring:
         dseg = np.array([[[1, 14]]], dtype=np.uint8)
         mirrored(dseg)
         assert dseg.tolist() == [[[1, 14]]]
+
+
+class TestSidesAndStructures:
+    CODES = np.arange(N_CLASSES, dtype=np.uint8)
+
+    def test_a_voxel_has_the_side_and_the_structure_of_its_label(self) -> None:
+        sides, structures = side_of(self.CODES), structure_of(self.CODES)
+        assert (sides[0], structures[0]) == (0, 0)
+        assert [SIDES[side - 1] for side in sides[1:]] == [label.side for label in LABELS]
+        assert [STRUCTURES[number - 1] for number in structures[1:]] == [label.structure for label in LABELS]
+
+    def test_the_white_matter_of_a_voxel_is_that_of_its_side(self) -> None:
+        assert WHITE_MATTER == (13, 26)
+        assert white_matter_of(self.CODES).tolist() == [0, *[13] * 13, *[26] * 13]
+
+    def test_the_homologue_is_the_code_that_mirroring_gives(self) -> None:
+        assert [homologue(label.index) for label in LABELS] == mirrored(self.CODES)[1:].tolist()
+        assert [homologue(homologue(label.index)) for label in LABELS] == [label.index for label in LABELS]
+
+    def test_codes_are_found_by_structure_and_by_side(self) -> None:
+        assert codes_of("Crus I") == (6, 19)
+        assert codes_of("Crus I", "right") == (19,)
+        assert codes_of(side="left") == tuple(range(1, 14))
+        assert codes_of() == tuple(range(1, 27))
 
 
 class TestCobralab:

@@ -19,9 +19,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from cerebatch.cli.extras import EXTRAS
+
 ROOT = Path(__file__).parents[1]
 
 CONDA_NAMES = {"pytorch": "torch", "ray-default": "ray"}
+USERS_EXTRAS = ("cluster", "pdf", "train")
 BUILD_TOOLS = {"cmake", "cxx-compiler", "ninja", "pip"}
 HEAVY = (
     "ants",
@@ -48,6 +51,12 @@ def bounds(requirements: list[str]) -> dict[str, str]:
     found = {canonicalize_name(each.name): str(each.specifier) for each in parsed}
     assert len(found) == len(parsed)
     return found
+
+
+def everything(project: dict[str, Any]) -> list[str]:
+    """Requirements of the package and of its extras for users."""
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(one for extra in USERS_EXTRAS for one in extras[extra])]
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +109,10 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def printed(script: str, cwd: Path, **environment: str) -> str:
-    """What a fresh interpreter prints that does not see the tree."""
+def printed(script: str, cwd: Path, *options: str, **environment: str) -> str:
+    """What a fresh interpreter prints in a folder, with options of its own."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script],
+        [sys.executable, "-P", *options, "-c", script],
         cwd=cwd,
         env=os.environ | environment,
         capture_output=True,
@@ -125,9 +134,22 @@ class TestDependencies:
         project = pyproject["project"]
         assert found == {
             "python": project["requires-python"],
-            **bounds(project["dependencies"]),
+            **bounds(everything(project)),
             **bounds(pyproject["build-system"]["requires"]),
         }
+
+    def test_all_is_every_extra_and_developers_have_it(self, pyproject: dict[str, Any]) -> None:
+        extras = pyproject["project"]["optional-dependencies"]
+        assert set(extras) == {*USERS_EXTRAS, "all", "dev"}
+        assert extras["all"] == [f"cerebatch[{','.join(USERS_EXTRAS)}]"]
+        assert "cerebatch[all]" in extras["dev"]
+
+    def test_extras_bring_what_the_messages_about_them_say(self, pyproject: dict[str, Any]) -> None:
+        declared = {
+            extra: {name.replace("-", "_") for name in bounds(pyproject["project"]["optional-dependencies"][extra])}
+            for extra in USERS_EXTRAS
+        }
+        assert declared == {extra: set(modules) for extra, modules in EXTRAS.items()}
 
     def test_the_compilers_that_build_the_kernels_are_in_the_environment(self, environment: dict[str, Any]) -> None:
         assert {entry for entry in environment["dependencies"] if isinstance(entry, str)} >= BUILD_TOOLS
@@ -137,7 +159,7 @@ class TestDependencies:
 
     @pytest.mark.parametrize("package", ["cerebatch", "lifespan"])
     def test_every_package_that_is_imported_is_declared(self, pyproject: dict[str, Any], package: str) -> None:
-        declared = set(bounds(pyproject["project"]["dependencies"]))
+        declared = set(bounds(everything(pyproject["project"])))
         distributions = packages_distributions()
         undeclared = {}
         for path in (ROOT / package).rglob("*.py"):
@@ -159,6 +181,17 @@ class TestImporting:
     def test_it_loads_nothing_heavy(self, module: str, tmp_path: Path) -> None:
         script = f"import sys, {module}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
         assert printed(script, tmp_path) == ""
+
+    def test_it_takes_less_than_three_tenths_of_a_second(self, tmp_path: Path) -> None:
+        # Of the processor: the clock counts what else the machine does.
+        script = "import time; began = time.process_time(); import cerebatch; print(time.process_time() - began)"
+        assert float(printed(script, tmp_path)) < 0.3
+
+    def test_its_names_are_those_of_the_stub(self, tmp_path: Path) -> None:
+        stub = ast.parse((ROOT / "cerebatch/__init__.pyi").read_text())
+        named = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        script = "import cerebatch; print(*sorted(n for n in cerebatch.__all__ if getattr(cerebatch, n) is not None))"
+        assert set(printed(script, tmp_path).split()) == {*named, "__version__"}
 
     def test_the_help_loads_nothing_heavy(self, tmp_path: Path) -> None:
         script = (
@@ -212,7 +245,10 @@ class TestAnInstallationAwayFromTheTree:
             "files = [cerebatch.__file__, lifespan.__file__, _kernels.__file__]\n"
             "print(json.dumps([files, load_profile('local').kind, load_profile('serial').kind, len(LABELS)]))\n"
         )
-        files, *found = json.loads(printed(script, tmp_path, PYTHONPATH=str(installed)))
+        # Without `site`, or the hooks of an editable installation would lead back to the tree.
+        packages = [path for path in sys.path if path.endswith("-packages")]
+        paths = os.pathsep.join([str(installed), *packages])
+        files, *found = json.loads(printed(script, tmp_path, "-S", PYTHONPATH=paths))
         assert found == ["local", "serial", 26]
         assert all(Path(file).is_relative_to(installed) for file in files)
 

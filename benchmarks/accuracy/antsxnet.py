@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import write_table
-from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.labels import LABELS, STRUCTURES, WHITE_MATTER
 from cerebatch.measures.overlap import dice
 
 _RIGHT = 100
@@ -49,7 +49,7 @@ def main() -> None:
             print(f"{case}: left out: its map has the shape {theirs.shape}, the scan {dseg.shape}")
             continue
         for label in LABELS:
-            if label.structure == STRUCTURES[-1]:
+            if label.index in WHITE_MATTER:
                 continue
             code = STRUCTURES.index(label.structure) + 1 + (_RIGHT if label.side == "right" else 0)
             one, other = dseg == label.index, theirs == code

@@ -165,7 +165,7 @@ def true_labels(dataset: Path, subject: str, prepared: Path) -> LabelMap:
 
 def volumes(dseg: LabelMap, voxel_cm3: float) -> NDArray[np.float64]:
     """Volume of each structure in cm3, in the order of their codes."""
-    return np.bincount(dseg.ravel(), minlength=len(LABELS) + 1)[1:] * voxel_cm3
+    return np.bincount(dseg.ravel(), minlength=len(LABELS) + 1)[1:].astype(np.float64) * voxel_cm3
 
 
 def columns(found: NDArray[np.float64]) -> dict[str, float]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from cerebatch import labels
-from cerebatch.building.arbor import CORES
 from cerebatch.building.build import label_maps
 from cerebatch.io.labelmaps import read_codes
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.store import open_library
 from cerebatch.measures.borders import visible_share
 
@@ -27,7 +27,7 @@ def main() -> None:
     for path in label_maps(options.lobules):
         codes, grid = read_codes(path)
         dseg, _ = labels.from_cobralab(codes)
-        share = visible_share(dseg, np.isin(dseg, CORES), grid)
+        share = visible_share(dseg, np.isin(dseg, WHITE_MATTER), grid)
         print(f"{path.name} at {grid.voxel_sizes_mm[0]:.1f} mm: {share:.3f}")
     for path in options.libraries:
         library = open_library(path)

@@ -53,8 +53,8 @@ def main() -> None:
         for turn in range(options.heads):
             index = own[(place + 4 * turn) % len(own)]
             for way, register in (("greedy", by_greedy()), ("network", of_strangers(options.trained, person))):
-                rows.append({"case": library.names[index], "person": person, "way": way})
-                rows[-1] |= scores(library, index, register, options.threads)
+                who = {"case": library.names[index], "person": person, "way": way}
+                rows.append({**who, **scores(library, index, register, options.threads)})
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     write_table(table, options.out)

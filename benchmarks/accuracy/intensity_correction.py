@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cerebatch.building.arbor import CORES
 from cerebatch.intensity.tissue import Contrast
 from cerebatch.labelling.correct import corrected
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.store import Library, open_library
 from cerebatch.measures.morphology import closed
 from cerebatch.measures.overlap import dice, mean_dice
@@ -60,8 +60,8 @@ def scores(library: Library, index: int) -> list[dict[str, object]]:
     return [
         {
             "labels": name,
-            "grey": dice((dseg > 0) & ~np.isin(dseg, CORES), (truth > 0) & ~np.isin(truth, CORES)),
-            "white": dice(np.isin(dseg, CORES), np.isin(truth, CORES)),
+            "grey": dice((dseg > 0) & ~np.isin(dseg, WHITE_MATTER), (truth > 0) & ~np.isin(truth, WHITE_MATTER)),
+            "white": dice(np.isin(dseg, WHITE_MATTER), np.isin(truth, WHITE_MATTER)),
             "structures": mean_dice(dseg, truth),
         }
         for name, dseg in found.items()
@@ -71,7 +71,7 @@ def scores(library: Library, index: int) -> list[dict[str, object]]:
 def damaged(lobules: LabelMap, library: Library) -> LabelMap:
     """Narrow fissures filled with the nearest lobule; the arbor vitae lies in its lobules already."""
     filled = closed(lobules > 0, library.grid, FISSURE_MM)
-    grey = (lobules > 0) & ~np.isin(lobules, CORES)
+    grey = (lobules > 0) & ~np.isin(lobules, WHITE_MATTER)
     return np.where(filled & (lobules == 0), lobules[tuple(nearest(grey, library.grid))], lobules).astype(np.uint8)
 
 

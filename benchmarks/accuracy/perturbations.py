@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def perturbed(
     for name, transform in TRANSFORMS.items():
         for turn in range(times):
             torch.manual_seed(1000 * turn + len(name))
-            moved = transform(
+            moved: Any = transform(
                 tio.Subject(
                     t1w=tio.ScalarImage(tensor=torch.from_numpy(t1w)[None]),
                     t2w=tio.ScalarImage(tensor=torch.from_numpy(t2w)[None]),
@@ -77,7 +78,7 @@ def perturbed(
             )
             images = (moved[key].data[0].numpy().astype(np.float32) for key in ("t1w", "t2w"))
             labels = (moved[key].data[0].numpy().astype(np.uint8) for key in ("atlas", "truth"))
-            yield name, *images, *labels  # type: ignore[misc]
+            yield name, *images, *labels
     yield "none", t1w, t2w, atlas, truth
     yield "T1w in the T2w's place", t1w, t1w, atlas, truth
 

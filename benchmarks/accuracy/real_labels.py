@@ -28,15 +28,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from tables import write_table
 
+from benchmarks.common.tables import write_table
 from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import SPILL_MM, as_shown, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, read_protocol
 from cerebatch.evaluation.published import as_published
 from cerebatch.io.files import read_voxels
 from cerebatch.io.labelmaps import read_dseg
-from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.labels import LABELS, WHITE_MATTER
 from cerebatch.measures.folia import CORE_OPENING_MM, white_core, with_folia
 from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, cerebellum_box, resample
 
@@ -48,7 +48,7 @@ GREY_CM3 = {"grey matter": 80.0, "with folia": 107.5}
 """Mean of DeepCERES, and of CERES, on 28 adults of HNU."""
 
 _MARGIN = 8
-_LOBULES = [label.index for label in LABELS if label.structure != STRUCTURES[-1]]
+_LOBULES = [label.index for label in LABELS if label.index not in WHITE_MATTER]
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,9 @@ def ways(fine: TestImage, plain: TestImage, helpers: Path) -> Iterator[Way]:
     yield Way("1 mm, T1w", fine, 1, t1w, None, atlas)
     yield Way("1 mm, T1w and T2w", fine, 1, t1w, t2w, atlas)
     atlas = cut_in_eight(atlas)
-    t1w, t2w = at_half(fine, "half", t2w=True)
-    yield Way("0.5 mm, T1w", fine, HALF, t1w, None, atlas)
-    yield Way("0.5 mm, T1w and T2w", fine, HALF, t1w, t2w, atlas)
+    at_half_t1w, at_half_t2w = at_half(fine, "half", t2w=True)
+    yield Way("0.5 mm, T1w", fine, HALF, at_half_t1w, None, atlas)
+    yield Way("0.5 mm, T1w and T2w", fine, HALF, at_half_t1w, at_half_t2w, atlas)
     synthesis = load_helper(helpers / "t2synth-half/t2synth.safetensors", "t2synth")
     atlas = cut_in_eight(plain.atlas)
     for how, superres in (("interpolated", None), ("super-resolution", helpers / "superres/superres.safetensors")):

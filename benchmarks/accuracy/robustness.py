@@ -29,7 +29,7 @@ from scipy.spatial.transform import Rotation
 
 from cerebatch.evaluation.published import as_published
 from cerebatch.io.files import read_voxels
-from cerebatch.labels import LABELS, STRUCTURES, mirrored
+from cerebatch.labels import LABELS, WHITE_MATTER, mirrored
 from cerebatch.measures.overlap import dice_by_structure, mean_dice
 from cerebatch.networks.ensemble import Ensemble, load
 from cerebatch.spatial.space import Grid, LabelMap, Volume, cerebellum_box
@@ -118,7 +118,7 @@ def shrink(networks: Ensemble, scans: list[Path], options: argparse.Namespace) -
         dseg, t1w = whole.dseg, whole.t1w
         before = _counts(dseg)
         for label in LABELS:
-            if label.structure == STRUCTURES[-1] or before[label.index] == 0:
+            if label.index in WHITE_MATTER or before[label.index] == 0:
                 continue
             neighbours = _neighbours(dseg, label.index)
             for share in SHRINKS:

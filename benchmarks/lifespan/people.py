@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,9 @@ def main() -> None:
     people = read_people(given.volumes)
     persons, sites = (people.frame[column].nunique() for column in ("participant_id", "site"))
     print(f"{len(people)} scans, {persons} people, {sites} sites")
-    rows, shown, cells = [], [], []
+    rows: list[dict[str, Any]] = []
+    shown: list[tuple[str, pd.DataFrame]] = []
+    cells: list[str] = []
     for seed in range(given.seeds):
         train, test = halves(people, seed)
         for words in MODELS:
@@ -94,7 +97,8 @@ def main() -> None:
     print(
         f"{SHOWN}: 95% in the binomial interval in {known.count('yes')} of {len(known)} decades with 50 people or more"
     )
-    rows, unseen = [], {"without controls": [], "with controls": []}
+    rows = []
+    unseen: dict[str, list[Any]] = {"without controls": [], "with controls": []}
     for site in sorted(set(people.texts("site"))):
         here = np.array(people.texts("site")) == site
         model = fitted(people.take(~here), SHOWN)

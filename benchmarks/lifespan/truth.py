@@ -51,7 +51,7 @@ class Truth:
 
     def mean(self, age: np.ndarray) -> np.ndarray:
         """The curve at ages, cm3."""
-        volume = sum(b * age**k for k, b in enumerate(self.b))
+        volume = np.sum([b * age**k for k, b in enumerate(self.b)], axis=0)
         return volume + (self.g * (1.0 - np.exp(-age / self.tau)) if self.form.growth else 0.0)
 
 
@@ -193,10 +193,10 @@ def bounds(truths: tuple[Truth, ...], people: int, rng: np.random.Generator) -> 
         found = pd.DataFrame(rows, columns=["truth", "model", "fitted form", *names])
         print(f"\nNew people inside the 95% bounds; {words}; {people} people fitted, {NEW_PEOPLE} new ones a bin")
         print(found.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-        for model, part in found.groupby("model", sort=False):
+        for kind, part in found.groupby("model", sort=False):
             off = np.abs(part[names].to_numpy() - 0.95)
             print(
-                f"{model}: {int((off <= 0.01).sum())} of {off.size} bins within 95% +- 1%; "
+                f"{kind}: {int((off <= 0.01).sum())} of {off.size} bins within 95% +- 1%; "
                 f"farthest {100 * off.max():.1f}"
             )
 

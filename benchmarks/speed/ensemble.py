@@ -17,6 +17,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 ROWS = ("cascades", "bare", "unet", "monai")
 
@@ -59,10 +65,11 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from cerebatch.networks.cascade import Channels, memory_order, precise
+    from cerebatch.networks.cascade import Channels, SideCascade, memory_order, precise
     from cerebatch.networks.ensemble import load
-    from cerebatch.networks.inputs import LOBULES, crop_around
+    from cerebatch.networks.inputs import LOBULES, SIDES, crop_around
     from cerebatch.networks.memory import keep_memory
+    from cerebatch.networks.one_side import seen_mask
     from cerebatch.spatial.space import cerebellum_box
 
     keep_memory()
@@ -71,26 +78,44 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     generator = np.random.default_rng(1)
     t1w, t2w = (generator.standard_normal(shape, dtype=np.float32) for _ in range(2))
     grids = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
-    mask = sum((grid / radius) ** 2 for grid, radius in zip(grids, (0.83, 0.8, 0.8), strict=True)) < 1
-    block = crop_around(mask)
+    radii = (0.83, 0.8, 0.8)
+    mask = (
+        np.sum([(grid / radius) ** 2 for grid, radius in zip(np.broadcast_arrays(*grids), radii, strict=True)], axis=0)
+        < 1
+    )
+    left = np.broadcast_to(np.arange(shape[0])[:, None, None] < shape[0] // 2, shape)
     ensemble = load(options.weights, "cpu")
     device = torch.device("cpu")
-    crop = tuple(part.stop - part.start for part in block)
     order = memory_order(options.precision)
-    whole, part = (torch.randn(1, 3, *sides).to(memory_format=order) for sides in (shape, crop))
+
+    def noise(channels: int, inside: NDArray[np.bool_] | None = None) -> Tensor:
+        sides = shape if inside is None else tuple(p.stop - p.start for p in crop_around(inside))
+        return torch.randn(1, channels, *sides).to(memory_format=order)
+
+    part = noise(3, mask)
+    seen = {
+        # Both sides of the mask are alike, and each is seen by itself.
+        cascade: (noise(2 + SIDES), [noise(2 + LOBULES, seen_mask(mask & left))] * 2)
+        if isinstance(cascade, SideCascade)
+        else (noise(3), [part])
+        for cascade in ensemble.cascades
+    }
     for cascade in ensemble.cascades:
-        cascade.sides.to(memory_format=order)
-        cascade.lobules.to(memory_format=order)
+        cascade.sides.to(memory_format=order)  # type: ignore[call-overload]
+        cascade.lobules.to(memory_format=order)  # type: ignore[call-overload]
 
     def bare() -> None:
         with torch.inference_mode(), precise(options.precision, device):
             for cascade in ensemble.cascades:
+                whole, parts = seen[cascade]
                 cascade.sides(whole)
-                cascade.lobules(part)
+                for image in parts:
+                    cascade.lobules(image)
 
     def cascades() -> None:
         for cascade in ensemble.cascades:
-            cascade.probabilities(Channels(t1w, t2w, None), options.precision)
+            channels = Channels(t1w, t2w, None)
+            cascade.structure_shares(channels, cascade.side_shares(channels, options.precision), options.precision)
 
     def one_pass() -> None:
         with torch.inference_mode(), precise(options.precision, device):
@@ -98,7 +123,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
 
     if options.row == "cascades":
         # Noise has no cerebellum: the first network is told where it is, after it has done its work.
-        given = torch.from_numpy(np.stack([~mask, mask, mask])[None]).float() * 10
+        given = torch.from_numpy(np.stack([~mask, mask & left, mask & ~left])[None]).float() * 10
         for cascade in ensemble.cascades:
             cascade.sides.register_forward_hook(lambda *_: given)
     if options.row == "monai":

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,8 @@ from scipy.spatial import cKDTree
 
 from benchmarks.common.tables import write_table
 from cerebatch import _kernels
-from cerebatch.spatial.fusion import Field, fuse, warp_and_fuse
-from cerebatch.spatial.space import LabelMap, Volume
+from cerebatch.spatial.fusion import fuse, warp_and_fuse
+from cerebatch.spatial.space import Field, LabelMap, Volume
 
 D = 0.5
 STRUCTURES = 26
@@ -64,11 +65,11 @@ class Cases:
         """The central box of the first cases, with the fields of factor 1."""
         sides = zip(self.target.shape, shape, strict=True)
         part = tuple(slice((n - min(n, m)) // 2, (n + min(n, m)) // 2) for n, m in sides)
-        images, labels, fields = (
-            [np.ascontiguousarray(array[part]) for array in arrays[:number]]
-            for arrays in (self.images, self.labels, self.fields[1])
-        )
-        return Cases(np.ascontiguousarray(self.target[part]), images, labels, {1: fields})
+
+        def cut(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+            return [np.ascontiguousarray(array[part]) for array in arrays[:number]]
+
+        return Cases(cut([self.target])[0], cut(self.images), cut(self.labels), {1: cut(self.fields[1])})
 
 
 def smooth_field(shape: tuple[int, int, int], voxels: float, rng: np.random.Generator) -> torch.Tensor:
@@ -112,7 +113,9 @@ def make_cases(shape: tuple[int, int, int], number: int) -> Cases:
     def noise() -> NDArray[np.float32]:
         return np.float32(0.2) * rng.standard_normal(shape, dtype=np.float32)
 
-    images, labels, fields = [], [], {1: [], 2: []}
+    images: list[Volume] = []
+    labels: list[LabelMap] = []
+    fields: dict[int, list[Field]] = {1: [], 2: []}
     dseg_float = torch.from_numpy(dseg.astype(np.float32))
     for _ in range(number):
         residual = smooth_field(shape, RESIDUAL_VOXELS, rng)
@@ -235,9 +238,9 @@ def measure(cases: Cases, threads: int, repeats: int, table: Table) -> None:
     """All rows for one number of threads."""
     torch.set_num_threads(threads)
     target, images, labels = cases.target, cases.images, cases.labels
-    arrays = [target, *images, *labels]
+    arrays: list[NDArray[Any]] = [target, *images, *labels]
 
-    def floor(name: str, read: list[NDArray[np.generic]]) -> float:
+    def floor(name: str, read: list[NDArray[Any]]) -> float:
         ns = table.add(f"floor: {name}", threads, lambda: _kernels.sum_words(read, threads), cases, repeats)
         print(f"  {sum(array.nbytes for array in read) / (ns * len(images) * target.size):.1f} GB/s")
         return ns
@@ -248,8 +251,8 @@ def measure(cases: Cases, threads: int, repeats: int, table: Table) -> None:
     peers = {"torch scatter_add": lambda: torch_fuse(target, images, labels)}
     if threads == 1:
         peers["NumPy"] = lambda: numpy_fuse(target, images, labels)
-    for what, run in peers.items():
-        table.add(what, threads, run, cases, 1, floor_ns, dseg)
+    for what, peer in peers.items():
+        table.add(what, threads, peer, cases, 1, floor_ns, dseg)
     voting = sitk.LabelVotingImageFilter()
     voting.SetNumberOfThreads(threads)
     of_sitk = [sitk.GetImageFromArray(of_case) for of_case in labels]

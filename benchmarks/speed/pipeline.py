@@ -1,11 +1,12 @@
 """Seconds and peak memory of every step for one whole head, as a table and as a picture like the paper's figure 5.
 
     python -m benchmarks.speed.pipeline DATA
-    python -m benchmarks.speed.pipeline DATA --library LIB.zarr --weights WEIGHTS --helpers HELPERS --out PICTURE.png
+    python -m benchmarks.speed.pipeline DATA --library LIB.zarr --weights WEIGHTS --auxiliary-weights AUXILIARY
+        --out PICTURE.png
 
 Without --weights the labels are the atlas's, and without --library, too, those of the phantom, carried over. With
---helpers, networks do the registrations to the library, see the intracranial volume, refine the T1w and make up a T2w,
-as far as the folder holds their weights. Each stage is a process of its own, as in a run.
+--auxiliary-weights, networks do the registrations to the library, see the intracranial volume, refine the T1w and make
+up a T2w, as far as the folder holds their weights. Each stage is a process of its own, as in a run.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--participant", default="whole01")
     parser.add_argument("--library", type=Path)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--helpers", type=Path)
+    parser.add_argument("--auxiliary-weights", type=Path)
     parser.add_argument("--resolution", type=float, default=1.0, choices=(1.0, 0.5))
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--threads", type=int, default=2)
@@ -70,7 +71,7 @@ def measured(options: argparse.Namespace, work: Path) -> Stages:
     """Steps of each stage, in order."""
     case = find_cases(options.data / "scans", participants=[options.participant]).cases[0]
     resolution, threads = options.resolution, options.threads
-    helpers = {} if options.helpers is None else _there(options.helpers, resolution)
+    helpers = {} if options.auxiliary_weights is None else _there(options.auxiliary_weights, resolution)
     folders = {stage: work / stage for stage in ("prepare", "atlas", "segment", "measure")}
     for folder in folders.values():
         folder.mkdir()
@@ -155,8 +156,9 @@ def draw(stages: Stages, path: Path) -> None:
     figure = Figure(figsize=(9, 0.32 * sum(len(steps) for steps in stages.values()) + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
     times, memory = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-    names, begun = [], 0.0
-    for stage, colour in zip(stages, colormaps["tab10"].colors, strict=False):
+    names: list[str] = []
+    begun = 0.0
+    for stage, colour in zip(stages, colormaps["tab10"](range(10)), strict=False):
         for step in stages[stage]:
             row = len(names)
             names.append(f"{stage}: {step.name}")

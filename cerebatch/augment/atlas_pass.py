@@ -20,8 +20,8 @@ from cerebatch.augment.make import relay_folder
 from cerebatch.batch.cluster.profile import Profile
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.ledger.events import Tell
+from cerebatch.batch.outcome import Outcome
 from cerebatch.batch.run import run_jobs
-from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError
 from cerebatch.io.files import require_absolute
 from cerebatch.library.augmented.layout import ATLAS, ATLAS_COLUMNS, add_voxels, grid_of, open_set

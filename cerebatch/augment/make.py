@@ -12,8 +12,8 @@ from cerebatch.augment.targets import Targets
 from cerebatch.augment.writing import create, finish
 from cerebatch.batch.cluster.profile import Profile
 from cerebatch.batch.ledger.events import Tell
+from cerebatch.batch.outcome import Outcome
 from cerebatch.batch.run import run_jobs
-from cerebatch.batch.runner import Outcome
 from cerebatch.errors import LibraryError, SettingsError
 from cerebatch.library.layout import open_store
 from cerebatch.library.store import Library

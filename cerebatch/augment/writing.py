@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import zarr
 import cerebatch
 from cerebatch.augment.warp import Bent
 from cerebatch.errors import LibraryError
+from cerebatch.io.atomic import folder_made_whole
 from cerebatch.labels import LABELS
 from cerebatch.library.augmented.layout import (
     COLUMNS,
@@ -61,9 +61,7 @@ def create(path: Path, names: Sequence[str], resolution: float, **decided: Any) 
         _require_same(path, names, resolution, decided)
         return
     grid = cerebellum_box(resolution)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        made = Path(folder) / path.name
+    with folder_made_whole(path) as made:
         group = zarr.create_group(
             made,
             zarr_format=3,
@@ -79,7 +77,6 @@ def create(path: Path, names: Sequence[str], resolution: float, **decided: Any) 
         write_column(group, "structure", "structure", "string", [label.name for label in LABELS])
         for variable, (dimensions, shape, dtype) in variables(grid).items():
             add_voxels(group, variable, len(names), dimensions, shape, dtype)
-        made.rename(path)
 
 
 def _require_same(path: Path, names: Sequence[str], resolution: float, decided: Mapping[str, Any]) -> None:

@@ -9,25 +9,27 @@ import platform
 import shutil
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.ledger.events import Event, Tell
+from cerebatch.batch.ledger.lease import is_lost
 from cerebatch.batch.ledger.records import (
     DISK_FULL,
     Failure,
+    Fault,
     FileStamp,
     Record,
     publish,
     read_model,
     read_record,
-    sweep,
-    temporary_folder,
     utc_now,
     write_model,
 )
-from cerebatch.errors import CerebatchError
+from cerebatch.errors import CerebatchError, InstallationError, QueueError
+from cerebatch.io.process import node_name
+from cerebatch.io.temporary import sweep, temporary_folder
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Call:
         Whether to try again what would fail again.
     attempt : int
         Number of this call among those of the case; its events carry it.
+    run : str
+        Id of the run that holds the case; once another has taken it nothing more is written. Empty: nobody holds it.
+    lease_seconds : float
+        After so long without renewal another run may take the case.
+    avoid : tuple of str
+        Hosts where it had better not run, if there are others.
     """
 
     job: Job
@@ -55,6 +63,14 @@ class Call:
     most_gb: float = 0.0
     retry_failed: bool = False
     attempt: int = 0
+    run: str = ""
+    lease_seconds: float = 120.0
+    avoid: tuple[str, ...] = ()
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether another run took the case, because this one was not heard of for too long."""
+        return bool(self.run) and is_lost(self.job.lease_path, self.run)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -79,6 +95,10 @@ class Progress:
         Why the case cannot go on.
     known : bool
         Whether the failure is one of an earlier run, not tried again.
+    taken_over : bool
+        Whether the case is another run's by now; nothing was published.
+    host : str
+        Where it came of.
     """
 
     case: str
@@ -87,6 +107,12 @@ class Progress:
     next: str = ""
     failure: Failure | None = None
     known: bool = False
+    taken_over: bool = False
+    host: str = ""
+
+
+class _TakenOverError(Exception):
+    """Another run has the case."""
 
 
 def missing(job: Job, stages: list[Stage]) -> list[Stage]:
@@ -133,15 +159,20 @@ def advance(call: Call, tell: Tell) -> Progress:
     progress : Progress
         Whatever a stage raises is a failure in it. Only what ends a process goes further.
     """
+    return replace(_advance(call, tell), host=node_name())
+
+
+def _advance(call: Call, tell: Tell) -> Progress:
     job = call.job
     stage_name, key = call.stage, ""
     try:
+        _require_ours(call)
         to_do, touched = _look(job, job.plan())
         for path, record in touched.items():
             with contextlib.suppress(OSError):  # the bytes are read again next time
                 write_model(path, record)
         if not to_do:
-            _clean(job)
+            _clean(call)
             return Progress(job.name)
         stage = to_do[0]
         stage_name, key = stage.name, stage.key
@@ -153,15 +184,26 @@ def advance(call: Call, tell: Tell) -> Progress:
                 return Progress(job.name, failure=before, known=True)
         seconds = _run(call, stage, tell)
     except Exception as error:
+        if call.is_taken_over:  # and what it needs may be gone
+            return Progress(job.name, taken_over=True)
         failure = _failure(call, stage_name, key, error)
         return Progress(job.name, failure=failure)
     after = to_do[1].name if len(to_do) > 1 else ""
     if not after:
-        _clean(job)
+        _clean(call)
     return Progress(job.name, stage.name, seconds, after)
 
 
-def _clean(job: Job) -> None:
+def _require_ours(call: Call) -> None:
+    if call.is_taken_over:
+        raise _TakenOverError
+
+
+def _clean(call: Call) -> None:
+    """Remove what a done case needs no more, unless another run has it and may read it."""
+    job = call.job
+    if call.is_taken_over:
+        return
     job.failure_path.unlink(missing_ok=True)
     if not job.keep_work:
         shutil.rmtree(job.scratch, ignore_errors=True)
@@ -172,10 +214,11 @@ def _run(call: Call, stage: Stage, tell: Tell) -> float:
     note(job, f"started {stage.name}")
     tell(Event(job.name, "started", stage.name, key=stage.key, attempt=call.attempt))
     began, started = utc_now(), time.perf_counter()
-    sweep(stage.folder)
-    sweep(job.record_path(stage.name))
+    for output in (stage.folder, job.record_path(stage.name)):
+        sweep(output, untouched_seconds=call.lease_seconds)
     with temporary_folder(beside=stage.folder) as folder:
         steps = stage.make(folder)
+        _require_ours(call)
         outputs = publish(folder, stage.folder)
     seconds = time.perf_counter() - started
     record = Record(
@@ -210,18 +253,35 @@ def note(job: Job, line: str) -> None:
 
 
 def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
-    job, kind, message = call.job, type(error).__name__, str(error)
+    job, kind, message, host = call.job, type(error).__name__, str(error), node_name()
     if is_full(error):
         kind = DISK_FULL
         message = (
-            f"no space left for {getattr(error, 'filename', None) or job.out_dir}. Free some, or give another --work "
-            "or OUT_DIR; the next run tries again."
+            f"no space left on {host} for {getattr(error, 'filename', None) or job.out_dir}. Free some, or give "
+            "another --work or OUT_DIR; the next run tries again."
         )
     elif not isinstance(error, CerebatchError):
         with contextlib.suppress(OSError):
             note(job, "".join(traceback.format_exception(error)).rstrip())
-        message = f"unexpected {kind}: {error}. The details are in logs/{job.log_path.name}."
-    return Failure(case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits)
+        message = f"unexpected {kind} on {host}: {error}. The details are in logs/{job.log_path.name}."
+    return Failure(
+        case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits, host=host,
+        fault=fault_of(error),
+    )  # fmt: skip
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Whose fault an error is, looking at what caused it, too.
+
+    Only errors that cerebatch raises on purpose can be the case's: whatever else is raised may be due to the host.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        by_system = isinstance(cause, OSError) and cause.errno is not None  # broken gzip is an OSError without number
+        if by_system or isinstance(cause, ImportError | MemoryError | InstallationError | QueueError):
+            return "place"
+        cause = cause.__cause__
+    return "case" if isinstance(error, CerebatchError) else "unknown"
 
 
 def is_full(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
 from cerebatch.networks.card import Helper
+from cerebatch.quality.rating import thresholds_digest
 from cerebatch.stages import atlas, measure, prepare, segment
 from cerebatch.stages.settings import RunSettings
 
@@ -98,7 +99,8 @@ class CaseJob(Job):
         labelled, origin = _labelled(self, prepared, known)
         segmented = labelled[-1]
         measured = Stage(
-            "measure", measure.VERSION, {"segment": segmented.key}, at, (self.out_dir / case.folder).parent,
+            "measure", measure.VERSION, {"segment": segmented.key, "thresholds": thresholds_digest()}, at,
+            (self.out_dir / case.folder).parent,
             lambda folder: measure.measure(
                 case, prepared.folder, segmented.folder, folder,
                 provenance=_provenance(settings, origin), resolution=settings.resolution, threads=settings.threads,

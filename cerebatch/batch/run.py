@@ -19,7 +19,9 @@ from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
 from cerebatch.batch.job import KNOWN_STAGES, Job, Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.manifest import End, Manifest, begin, finish, runs_folder
-from cerebatch.batch.runner import Outcome, Relay, Status
+from cerebatch.batch.outcome import Outcome, Status
+from cerebatch.batch.runner import Relay
+from cerebatch.io.process import this_process
 
 INTERRUPTED = 130
 """Exit status of a run that was stopped twice."""
@@ -73,6 +75,7 @@ def run_jobs(
     needs = profile.adjusted(jobs[0].needs(), also=KNOWN_STAGES)
     require_fit(profile, needs)
     manifest = Manifest(
+        **this_process().model_dump(),
         command=sys.argv,
         profile=profile_name,
         stages=list(needs),

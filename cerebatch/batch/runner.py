@@ -7,23 +7,24 @@ next. It knows cases only while they are in flight, so that a hundred thousand n
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
-from cerebatch.batch.advance import Call, is_full, note
+from cerebatch.batch.advance import Call, Progress, is_full, note
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
+from cerebatch.batch.hosts import Hosts
+from cerebatch.batch.in_flight import InFlight, not_seen
 from cerebatch.batch.job import Job, Kind, Needs
 from cerebatch.batch.ledger import lease as leases
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.lease import Lease
 from cerebatch.batch.ledger.records import DISK_FULL, HANG, KILLED, LOST, Failure, write_model
+from cerebatch.batch.outcome import Outcome, Status
+from cerebatch.io.process import node_name, this_process
 
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
@@ -31,51 +32,13 @@ IN_FLIGHT = 2
 _LOST_BEFORE_LARGER = 2
 """The system ends what takes too much memory without a word; more of it is tried after so many losses."""
 _LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
-_DISK_FULL_IN_A_ROW = 5
+_ON_ONE_HOST_AT_MOST = 4
 _AGAIN_AT_MOST = 2
 """A stage may have to run again because its input changed meanwhile, but not for ever."""
 _GRACE_SECONDS = 30.0
 
 _MANY = 10**9
 """Cases that wait before the relay has counted them."""
-
-Status = Literal["done", "skipped", "failed", "elsewhere", "handed back"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a case left the relay.
-
-    Attributes
-    ----------
-    case : str
-    status : {"done", "skipped", "failed", "elsewhere", "handed back"}
-        Skipped: it was done before. Elsewhere: another run is at it. Handed back: the run was stopped.
-    failure : Failure or None
-    holder : Lease or None
-        Of the run that is at it.
-    """
-
-    case: str
-    status: Status
-    failure: Failure | None = None
-    holder: Lease | None = None
-
-
-@dataclass
-class _InFlight:
-    job: Job
-    stage: str
-    needs: Needs
-    began: float
-    renewed: float
-    ran: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
-    hung: int = 0
-    never_began: int = 0
-    told: str = ""
-    started: str = ""
-    attempt: int = 0
 
 
 class Relay:
@@ -114,10 +77,11 @@ class Relay:
         self._engines: Mapping[Kind, Engine] = {}
         self._needs_of = needs_of or (lambda _, stage: needs[stage])
         self._larger_gb, self._retry_failed = larger_gb, retry_failed
-        self._lease = Lease(run=run, host=platform.node(), pid=os.getpid(), seconds=lease_seconds)
+        self._lease = Lease(run=run, seconds=lease_seconds, **this_process().model_dump())
         self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
-        self._flying: dict[str, _InFlight] = {}
-        self._disk_full = 0
+        self._flying: dict[str, InFlight] = {}
+        self._hosts = Hosts()
+        self._own_host = node_name()
         self._thread = threading.get_ident()
         self.stopping = ""
 
@@ -179,6 +143,8 @@ class Relay:
                 break
             self._say_what_waits(more)
             yield from self._answer()
+            for name in [name for name, case in self._flying.items() if case.taken_over]:
+                yield self._give_up(name)
 
     def _room(self) -> int:
         return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
@@ -196,7 +162,7 @@ class Relay:
             return Outcome(job.name, "elsewhere", holder=holder)
         first = next(iter(self._needs))
         now = time.monotonic()
-        self._flying[job.name] = _InFlight(job, first, self._needs_of(job, first), began=now, renewed=now)
+        self._flying[job.name] = InFlight(job, first, self._needs_of(job, first), began=now, renewed=now)
         self._hand_out(job.name)
         return None
 
@@ -206,8 +172,11 @@ class Relay:
         case.attempt += 1
         self._engines[case.needs.kind].submit(self._call(case), lambda result: self._inbox.put((name, result)))
 
-    def _call(self, case: _InFlight) -> Call:
-        return Call(case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt)
+    def _call(self, case: InFlight) -> Call:
+        return Call(
+            case.job, case.stage, case.needs, self._most_gb(case.needs), self._retry_failed, case.attempt,
+            self._lease.run, self._lease.seconds, (*case.failed_on, *self._hosts.left_out),
+        )  # fmt: skip
 
     def _most_gb(self, needs: Needs) -> float:
         while (larger := self._larger_gb(needs)) is not None:
@@ -236,15 +205,22 @@ class Relay:
         """Not even a lease could be written."""
         kind = DISK_FULL if is_full(error) else type(error).__name__
         message = f"its records cannot be written: {error}. Free some space or check the rights of OUT_DIR."
-        failure = Failure(case=job.name, stage="", kind=kind, message=message)
-        self._count_full(failure)
+        failure = Failure(case=job.name, stage="", kind=kind, message=message, host=self._own_host, fault="place")
+        self._blame(self._own_host, failure, others=False)
         self._tell(Event(job.name, "failed", message=message))
         return Outcome(job.name, "failed", failure)
 
-    def _count_full(self, failure: Failure) -> None:
-        self._disk_full = self._disk_full + 1 if failure.kind == DISK_FULL else 0
-        if self._disk_full >= _DISK_FULL_IN_A_ROW and not self.stopping:
-            self.stop(f"the disk is full: {failure.message}")
+    def _blame(self, host: str, failure: Failure, *, others: bool) -> None:
+        """Keep count of what failed for the sake of the place."""
+        news, stop = self._hosts.failed(host, failure, others=others)
+        self._say(news)
+        if stop and not self.stopping:
+            self._say([f"the run stops: {stop} Mend it; the same command goes on."])
+            self.stop(stop)
+
+    def _say(self, news: Iterable[str]) -> None:
+        for words in news:
+            self._tell(Event("", "said", message=words))
 
     def _event(self, event: Event) -> None:
         case = self._flying.get(event.case)
@@ -256,14 +232,25 @@ class Relay:
         case = self._flying.get(name)
         if case is None:  # handed back already
             return None
+        if self._is_taken_over(case):
+            return self._give_up(name)
+        if isinstance(result, Progress) and result.taken_over:
+            seen = "its node sees the lease of another run. Do all nodes see the same OUT_DIR?"
+            result = EngineFailure(name, case.stage, LOST, seen)
         if isinstance(result, EngineFailure):
             return self._place_failed(case, result)
         if result.failure is not None:
+            if not result.known and self._may_work_elsewhere(case, result.failure):
+                self._try_again(case, "elsewhere", result.failure.message)
+                return None
             return self._failed(case, result.failure, known=result.known)
-        case.ran.update([result.ran] if result.ran else [])
+        if result.ran:
+            case.ran[result.ran] += 1
+            self._say(self._hosts.worked(result.host, suspects=case.suspects))
         if case.ran[result.next] > _AGAIN_AT_MOST:
-            return self._failed(case, _not_seen(case, result.next))
-        case.lost = case.never_began = case.hung = self._disk_full = 0
+            return self._failed(case, not_seen(case, result.next))
+        case.lost = case.never_began = case.hung = 0
+        case.failed_on = case.suspects = ()
         if not result.next:
             return self._leave(name, "done" if case.ran else "skipped")
         case.stage, case.needs = result.next, self._needs_of(case.job, result.next)
@@ -272,15 +259,30 @@ class Relay:
         self._hand_out(name)
         return None
 
-    def _place_failed(self, case: _InFlight, result: EngineFailure) -> Outcome | None:
+    def _is_taken_over(self, case: InFlight) -> bool:
+        """Whether another run took a case; asked anew if this one was away for long, as after SIGSTOP."""
+        if not case.taken_over and time.monotonic() - case.renewed > self._lease.seconds / 2:
+            self._renew(case)
+        return case.taken_over
+
+    def _give_up(self, name: str) -> Outcome:
+        """Leave a case to the run that took it; nothing more is written about it."""
+        case = self._flying[name]
+        self._engine(name).cancel(name)
+        holder = leases.read_lease(case.job.lease_path)
+        who = f"run {holder.run} on {holder.host}" if holder is not None else "another run, which has ended it"
+        why = f"this run was not heard of for {self._lease.seconds:g} s, and the case was taken by {who}"
+        self._tell(Event(name, "elsewhere", case.stage, message=why))
+        self._flying.pop(name)
+        return Outcome(name, "elsewhere", holder=holder)
+
+    def _place_failed(self, case: InFlight, result: EngineFailure) -> Outcome | None:
         """Try again where that can help."""
         name = case.job.name
         if self.stopping or result.kind == CANCELLED:
             return self._leave(name, "handed back")
         if again := self._again(case, result.kind):
-            _noted(case.job, f"{again} {case.stage}: {result.message}")
-            self._tell(Event(name, "again", case.stage, message=result.message))
-            self._hand_out(name)
+            self._try_again(case, again, result.message)
             return None
         failure = Failure(
             case=name,
@@ -292,7 +294,31 @@ class Relay:
         )
         return self._failed(case, failure)
 
-    def _again(self, case: _InFlight, kind: str) -> str:
+    def _try_again(self, case: InFlight, how: str, why: str) -> None:
+        _noted(case.job, f"{how} {case.stage}: {why}")
+        self._tell(Event(case.job.name, "again", case.stage, message=why))
+        self._hand_out(case.job.name)
+
+    def _may_work_elsewhere(self, case: InFlight, failure: Failure) -> bool:
+        """Take a failure down to the account of its host; whether the stage is tried once more, on another."""
+        if failure.fault == "case":
+            return False
+        first, tries = not case.failed_on, len(case.failed_on) + 1
+        on_one = set(case.failed_on) <= {failure.host}
+        case.failed_on = (*case.failed_on, failure.host)
+        engine = self._engine(case.job.name)
+        if failure.fault == "place":
+            others = engine.has_place_beside((*self._hosts.left_out, failure.host), case.needs)
+            self._blame(failure.host, failure, others=others)
+        else:
+            case.suspects = (*case.suspects, failure.host)
+        if self.stopping:
+            return False
+        # The place for it may have turned out to be on the same host once more.
+        again = first or (on_one and tries < _ON_ONE_HOST_AT_MOST)
+        return again and engine.has_place_beside(set(case.failed_on), case.needs)
+
+    def _again(self, case: InFlight, kind: str) -> str:
         """How the stage is tried once more, in words; empty where that cannot help."""
         if kind == KILLED:
             return self._larger(case)
@@ -307,7 +333,7 @@ class Relay:
             return ""
         return (self._larger(case) if case.lost == _LOST_BEFORE_LARGER else "") or "again"
 
-    def _larger(self, case: _InFlight) -> str:
+    def _larger(self, case: InFlight) -> str:
         """Give the stage of a case the next larger memory, in words; empty where there is none."""
         more = self._larger_gb(case.needs)
         if more is None:
@@ -315,12 +341,11 @@ class Relay:
         case.needs = replace(case.needs, memory_gb=more)
         return f"again with {more:g} GB"
 
-    def _failed(self, case: _InFlight, failure: Failure, *, known: bool = False) -> Outcome:
+    def _failed(self, case: InFlight, failure: Failure, *, known: bool = False) -> Outcome:
         if not known:
             _noted(case.job, f"failed {failure.stage}: {failure.message}")
             with contextlib.suppress(OSError):
                 write_model(case.job.failure_path, failure)
-        self._count_full(failure)
         self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
         return self._leave(case.job.name, "failed", failure)
 
@@ -341,10 +366,16 @@ class Relay:
             due = time.monotonic() - self._lease.seconds / 4
             for case in list(self._flying.values()):
                 if case.renewed < due or case.told != case.started:
-                    case.renewed, case.told = time.monotonic(), case.started
-                    now_at = {"stage": case.stage, "started": bool(case.started)}
-                    with contextlib.suppress(OSError):
-                        leases.renew(case.job.lease_path, self._lease.model_copy(update=now_at))
+                    self._renew(case)
+
+    def _renew(self, case: InFlight) -> None:
+        told = case.started
+        now_at = {"stage": case.stage, "started": bool(told)}
+        with contextlib.suppress(OSError):  # it cannot be told now; soon again
+            if leases.renew(case.job.lease_path, self._lease.model_copy(update=now_at)):
+                case.renewed, case.told = time.monotonic(), told
+            elif case.job.name in self._flying:  # and not given back a moment ago
+                case.taken_over = True
 
     def _say_what_waits(self, more: bool) -> None:
         """Tell each engine how many calls it has or will soon have."""
@@ -370,13 +401,3 @@ def _noted(job: Job, line: str) -> None:
     """Add to the log of a case; a run must not end because that cannot be done."""
     with contextlib.suppress(OSError):
         note(job, line)
-
-
-def _not_seen(case: _InFlight, stage: str) -> Failure:
-    return Failure(
-        case=case.job.name,
-        stage=stage,
-        kind=LOST,
-        message=f"{stage} was done {case.ran[stage]} times, and what it wrote is not there when it is looked for. "
-        "Do all nodes see the folder of --work, and do their clocks agree?",
-    )

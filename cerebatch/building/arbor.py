@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from cerebatch.labels import STRUCTURES
+from cerebatch.labels import WHITE_MATTER, white_matter_of
 from cerebatch.spatial.space import Grid, LabelMap
 
 WHITE_SHARE = 0.25
 """Part of each lobule that becomes white matter: DeepCERES counts 80.0 cm3 where CERES counts 107.5."""
-
-CORES = (len(STRUCTURES), 2 * len(STRUCTURES))
-"""Codes of the white matter, left and right."""
 
 _STRANGER = 30.0
 """How much longer a step into another lobule counts than one inside a lobule."""
@@ -35,7 +32,7 @@ def grow(dseg: LabelMap, grid: Grid, share: float = WHITE_SHARE) -> NDArray[np.b
     Parameters
     ----------
     dseg : (X, Y, Z) uint8
-        Cerebatch codes; the core is `CORES`, fissures are background.
+        Cerebatch codes; the core is `labels.WHITE_MATTER`, fissures are background.
     grid : Grid
     share : float
         Part of each lobule's voxels that becomes white.
@@ -46,8 +43,8 @@ def grow(dseg: LabelMap, grid: Grid, share: float = WHITE_SHARE) -> NDArray[np.b
         The core and the arbor vitae. Pieces of a lobule that do not touch its side's other labels stay grey.
     """
     white = np.zeros(dseg.shape, dtype=bool)
-    for core in CORES:
-        one_side = np.where((dseg > core - CORES[0]) & (dseg <= core), dseg, 0).astype(np.uint8)
+    for core in WHITE_MATTER:
+        one_side = np.where(white_matter_of(dseg) == core, dseg, 0).astype(np.uint8)
         block = _bounds(one_side > 0)
         white[block] |= _grow_side(one_side[block], core, grid, share)
     return white
@@ -63,8 +60,7 @@ def white_apart(lobules: LabelMap, white: NDArray[np.bool_]) -> LabelMap:
     white : (X, Y, Z) bool
         Core and arbor vitae.
     """
-    core = np.where(lobules <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
-    return np.where(white, core, lobules)
+    return np.where(white, white_matter_of(lobules), lobules)
 
 
 def _grow_side(dseg: LabelMap, core: int, grid: Grid, share: float) -> NDArray[np.bool_]:

@@ -17,12 +17,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from cerebatch.building.arbor import CORES
 from cerebatch.building.compose import compose
 from cerebatch.building.fit import Fit, LobuleMap, fit, read_lobule_map
 from cerebatch.building.head import Head, read_head
 from cerebatch.building.own_scan import OwnScan, find_own_scans, make_own_case
 from cerebatch.errors import CerebatchError, InputError, LibraryError
+from cerebatch.io.atomic import written_whole
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
 from cerebatch.library.layout import CONTRASTS
@@ -191,9 +192,8 @@ def _fit(kept: Path, lobules: LobuleMap, head: Head) -> Fit:
         found: Fit = pickle.loads(kept.read_bytes())
         return found
     made = fit(lobules, head)
-    unfinished = kept.with_suffix(".tmp")
-    unfinished.write_bytes(pickle.dumps(made))
-    unfinished.replace(kept)
+    with written_whole(kept) as unfinished:
+        unfinished.write_bytes(pickle.dumps(made))
     return made
 
 
@@ -208,7 +208,7 @@ def _make(path: Path, index: int, name: str, lobules: LobuleMap, head: Head, pla
         mirrored=False,
         rendered=True,
         overlap=placed.overlap,
-        visible_share=visible_share(made.lobules, np.isin(made.dseg, CORES), cerebellum_box(plan.resolution)),
+        visible_share=visible_share(made.lobules, np.isin(made.dseg, WHITE_MATTER), cerebellum_box(plan.resolution)),
         sources=(lobules.file_name, head.file_name),
         image=np.stack([rendered(fractions, contrast) for contrast in CONTRASTS]),
         tissue=made.tissue,

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import labels
-from cerebatch.building.arbor import CORES, grow
+from cerebatch.building.arbor import grow
 from cerebatch.building.head import BRAIN_STEM, LEFT_GREY, LEFT_WHITE, RIGHT_GREY, RIGHT_WHITE, Head
 from cerebatch.building.suit import close_fissures
 from cerebatch.errors import LabelMapError, StageError
 from cerebatch.io.labelmaps import map_name, read_codes
+from cerebatch.labels import side_of
 from cerebatch.measures.overlap import dice
 from cerebatch.spatial import greedy_bridge
 from cerebatch.spatial.align import centroids, fit_similarity, overlap_affine
@@ -62,7 +63,7 @@ class LobuleMap:
     @property
     def regions(self) -> LabelMap:
         """Regions 1 to 4 of `head.REGIONS`."""
-        left = (self.dseg > 0) & (self.dseg <= CORES[0])
+        left = side_of(self.dseg) == 1
         return np.select(
             [left & self.white, left, self.white, self.dseg > 0],
             [np.uint8(code) for code in (LEFT_WHITE, LEFT_GREY, RIGHT_WHITE, RIGHT_GREY)],

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cerebatch.building.arbor import CORES, white_apart
+from cerebatch.building.arbor import white_apart
 from cerebatch.building.fit import LobuleMap
 from cerebatch.errors import InputError, LabelMapError
 from cerebatch.intensity.tissue import TARGETS
 from cerebatch.io.files import read_voxels
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.layout import CONTRASTS
 from cerebatch.library.tissues import TISSUES
@@ -112,7 +113,7 @@ def make_own_case(scan: OwnScan, resolution: float, seed: int) -> LabelledCase:
     parents = majority(
         resample_labels(lobules.dseg, lobules.grid, fine, inverse(mni_from_map)), round(resolution / edge)
     )
-    white = np.isin(parents, CORES) | ((parents > 0) & (image[0] > _WHITE_ABOVE))
+    white = np.isin(parents, WHITE_MATTER) | ((parents > 0) & (image[0] > _WHITE_ABOVE))
     return LabelledCase(
         name=scan.name,
         person=lobules.name,

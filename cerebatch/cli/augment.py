@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +11,11 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from cerebatch.cli.options import SOME_FAILED, Registrar, helper_weights_if, say
+from cerebatch.cli.outcomes import all_done, print_counts, print_unfinished
 from cerebatch.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from cerebatch.batch.runner import Outcome
+    pass
 
 _MAKE = "make"
 
@@ -55,7 +54,7 @@ _Votes = Annotated[int, typer.Option(min=1, help="How many cases vote for each a
 def make(
     library: Annotated[Path, typer.Argument(help="Library of labelled cases; gives the resolution.")],
     targets: Annotated[Path, typer.Argument(help="BIDS dataset, or the output folder of `cerebatch run`.")],
-    out: Annotated[Path, typer.Argument(help="Set to make, .zarr; an unfinished one is gone on with.")],
+    out: Annotated[Path, typer.Argument(help="Set to make, .zarr; an unfinished one is resumed.")],
     profile: _Profile = "local",
     work: _Work = None,
     keep_work: Annotated[bool, typer.Option(help="Keep prepared scans.")] = False,
@@ -71,7 +70,7 @@ def make(
         typer.Option(help="A person or head of the library whose cases are not bent; may be given again."),
     ] = None,
     registration: Annotated[Registrar, typer.Option(help="What brings a case to a target.")] = Registrar.greedy,
-    helpers: Annotated[
+    auxiliary_weights: Annotated[
         Path | None, typer.Option(help="Folder with weights of the registration network. [default: those of cerebatch]")
     ] = None,
     retry_failed: _Retry = False,
@@ -101,16 +100,16 @@ def make(
     jobs = jobs_of(
         cases, found, out.resolve(), seed=seed, work=work.resolve() if work else None, keep_work=keep_work,
         keep_set_aside=keep_set_aside, hold_out=hold_out or (),
-        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
+        registration=helper_weights_if("registration", registration is Registrar.network, auxiliary_weights),
     )  # fmt: skip
     with progress(len(jobs), list(jobs[0].needs()), console) as tell:
         left_out = {problem.name: problem.reason for problem in found.problems}
         made = make_set(
             jobs, cases, place, tell, profile_name=profile, left_out=left_out, retry_failed=retry_failed
         )  # fmt: skip
-    for problem in found.problems:
-        say(console, f"left out: {problem.name}: {problem.reason}")
-    some_failed = _tell_end(made.outcomes, console) or bool(found.problems)
+    print_counts(made.outcomes, console)
+    print_unfinished(made.outcomes, found.problems, console)
+    some_failed = bool(found.problems) or not all_done(made.outcomes)
     if made.digest:
         _tell_set(out, console)
         if atlas_cases:
@@ -143,7 +142,9 @@ def atlas(
     jobs = jobs_of(store, cases, atlas_cases, work=work.resolve() if work else None)
     with progress(len(jobs), list(jobs[0].needs()), console) as tell:
         outcomes = make_atlases(jobs, place, tell, profile_name=profile, retry_failed=retry_failed)
-    if _tell_end(outcomes, console):
+    print_counts(outcomes, console)
+    print_unfinished(outcomes, (), console)
+    if not all_done(outcomes):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -200,17 +201,3 @@ def _tell_set(out: Path, console: Console) -> None:
         if status == SET_ASIDE:
             say(console, f"set aside: {name}: {reason}")
     say(console, f"{out}: " + ", ".join(f"{count} {status}" for status, count in summary(out).items()))
-
-
-def _tell_end(outcomes: Sequence[Outcome], console: Console) -> bool:
-    """Print how the relay ended; whether something is missing."""
-    counts = Counter(outcome.status for outcome in outcomes)
-    say(console, ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
-    for outcome in sorted(outcomes, key=lambda one: one.case):
-        if outcome.failure is not None:
-            say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
-        if outcome.holder is not None:
-            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
-    if counts["handed back"]:
-        say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
-    return any(outcome.status not in ("done", "skipped") for outcome in outcomes)

@@ -14,7 +14,7 @@ library_app = typer.Typer(no_args_is_help=True, help="Labelled cases.")
 
 @library_app.command()
 def build(
-    out: Annotated[Path, typer.Argument(help="Library to make, .zarr; an unfinished one is gone on with.")],
+    out: Annotated[Path, typer.Argument(help="Library to make, .zarr; an unfinished one is resumed.")],
     lobules: Annotated[Path, typer.Option(help="Folder of lobule maps (CoBrALab codes, *.nii.gz).")],
     heads: Annotated[Path, typer.Option(help="Folder of whole-head label maps (SynthSeg's codes, *.nii.gz).")],
     scans: Annotated[

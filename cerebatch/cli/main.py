@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from cerebatch.cli.augment import augment_app
 from cerebatch.cli.evaluate import evaluate
+from cerebatch.cli.extras import explained
 from cerebatch.cli.library import library_app
 from cerebatch.cli.lifespan import lifespan_app
 from cerebatch.cli.options import COULD_NOT_RUN, say
 from cerebatch.cli.pages import labels
 from cerebatch.cli.profile import profile_app
 from cerebatch.cli.run import run
+from cerebatch.cli.segment import segment
 from cerebatch.cli.simulate import simulate
 from cerebatch.cli.status import status
 from cerebatch.cli.train import train
@@ -36,8 +38,16 @@ def main() -> None:
     try:
         app()
     except CerebatchError as error:
-        say(Console(stderr=True), f"cerebatch: {error}")
-        sys.exit(COULD_NOT_RUN)
+        _refuse(error)
+    except ModuleNotFoundError as error:
+        if (explanation := explained(error)) is None:
+            raise
+        _refuse(explanation)
+
+
+def _refuse(error: CerebatchError) -> NoReturn:
+    say(Console(stderr=True), f"cerebatch: {error}")
+    sys.exit(COULD_NOT_RUN)
 
 
 @app.callback(invoke_without_command=True)
@@ -50,6 +60,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
+app.command()(segment)
 app.command()(run)
 app.command()(train)
 app.command()(status)

@@ -63,10 +63,10 @@ def write_case_pages(
 
     folders = {name: folder for name, folder in finished_cases(out).folders.items() if name in set(names)}
     people = people_of(bids_dir, folders)
-    return _write_pages(out, folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
+    return write_pages_of(out, folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
 
 
-def _write_pages(
+def write_pages_of(
     out: Path,
     folders: Mapping[str, Path],
     people: Mapping[str, Person],
@@ -76,7 +76,24 @@ def _write_pages(
     pdf: bool,
     console: Console,
 ) -> bool:
-    from cerebatch.batch.cluster.profile import usable_cores
+    """Write the pages of these cases, and tell how it went.
+
+    Parameters
+    ----------
+    out : Path
+    folders, people : mapping
+        Name of a case -> folder that holds its ``anat/``, and who was scanned.
+    norms : Path or None
+    layout : CsvLayout
+    pdf : bool
+    console : Console
+
+    Returns
+    -------
+    whole : bool
+        Whether every page could be written.
+    """
+    from cerebatch.batch.cluster.machine import usable_cores
     from cerebatch.io.lookup_tables import write_lookup_tables
     from cerebatch.report.pages import FOLDER, Order, write_pages
 
@@ -128,7 +145,7 @@ def merge_cohort(
             do="Run `cerebatch run BIDS_DIR OUT_DIR participant` first, with the same OUT_DIR.",
         )
     people = people_of(bids_dir, found.folders)
-    whole = _write_pages(out, found.folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
+    whole = write_pages_of(out, found.folders, people, norms=norms, layout=layout, pdf=pdf, console=console)
     merged = merge(
         out,
         found.folders,

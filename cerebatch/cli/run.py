@@ -11,22 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, helper_weights_if_there, say
+from cerebatch.cli.extras import require
+from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
+from cerebatch.cli.outcomes import print_unfinished
 from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
-from cerebatch.errors import CerebatchError, InputError, LibraryError, SettingsError, WeightsError
+from cerebatch.errors import CerebatchError, InputError, SettingsError
 
 if TYPE_CHECKING:
     from cerebatch.batch.case import CaseJob
-    from cerebatch.batch.runner import Outcome
+    from cerebatch.batch.outcome import Outcome
     from cerebatch.io.bids import Cohort
     from cerebatch.stages.settings import Method
-
-
-_NOT_BIDS = (
-    "/records\n/logs\n/work\n/reports\n/lifespan\nfigures\n*_xfm.txt\n*_volumes.*\n*_quality.*\n*_confidence.*\n"
-    "/cohort.html\n/volumes.*\n/quality.*\n/flags.*\n/failures.*\n/cerebatch_*\n"
-)
-"""What the standard has no place for, as .bidsignore."""
 
 
 class Level(StrEnum):
@@ -79,7 +74,7 @@ def run(
     synthesise_t2w: Annotated[
         bool, typer.Option("--synthesise-t2w", help="Where no T2w was scanned, let a network make one up.")
     ] = False,
-    helpers: Annotated[
+    auxiliary_weights: Annotated[
         Path | None, typer.Option(help="Folder with weights of these networks. [default: those of cerebatch]")
     ] = None,
     probseg: Annotated[bool, typer.Option("--probseg", help="Write the probability of every label.")] = False,
@@ -109,11 +104,13 @@ def run(
     """Segment every T1w of a BIDS dataset; a second call does only what is missing."""
     from cerebatch.batch.case import CaseJob
     from cerebatch.batch.cluster.profile import load_profile
+    from cerebatch.batch.derivatives import write_description
     from cerebatch.batch.reporting.display import progress
     from cerebatch.batch.run import run_jobs
     from cerebatch.io.bids import find_cases, parse_filters
     from cerebatch.stages.segment import load_networks
     from cerebatch.stages.settings import RunSettings
+    from cerebatch.stages.sources import check_labels, checked_weights
 
     bids_dir, out, console = bids_dir.resolve(), out_dir.resolve(), Console()
     if norms is not None:
@@ -132,6 +129,8 @@ def run(
         )
         return
     place = load_profile(profile)
+    if place.kind != "serial":
+        require("cluster", f"the profile {profile}", "Or run with --profile serial, in one process.")
     cohort = find_cases(
         bids_dir,
         participants=participant_label or (),
@@ -144,19 +143,18 @@ def run(
     if synthesise_t2w and who != "networks":
         raise SettingsError(f"--synthesise-t2w: expected the method networks, found {who}")
     if who == "networks":
-        weights = _checked_weights(weights, float(resolution.value)).resolve()
-    _check_labels(library, labelled_case, float(resolution.value))
+        weights = checked_weights(weights, float(resolution.value)).resolve()
+    check_labels(library, labelled_case, float(resolution.value))
     settings = RunSettings(
         resolution=float(resolution.value),
         method=who,
         weights=weights,
         library=library.resolve() if library else None,
         labelled_case=labelled_case.resolve() if labelled_case else None,
-        registration=helper_weights_if("registration", registration is Registrar.network, helpers),
-        head=helper_weights_if_there("head", helpers),
-        icv=helper_weights_if("icv", icv is Cavity.network, helpers),
-        superres=helper_weights_if("superres", super_resolution, helpers, float(resolution.value)),
-        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, helpers, float(resolution.value)),
+        registration=helper_weights_if("registration", registration is Registrar.network, auxiliary_weights),
+        icv=helper_weights_if("icv", icv is Cavity.network, auxiliary_weights),
+        superres=helper_weights_if("superres", super_resolution, auxiliary_weights, float(resolution.value)),
+        t2_synthesis=helper_weights_if("t2synth", synthesise_t2w, auxiliary_weights, float(resolution.value)),
         precision="float32" if precision is Precision.single else "bfloat16",
         probseg=probseg,
         seed=seed,
@@ -169,7 +167,7 @@ def run(
     if dry_run:
         _tell_plan(jobs, cohort, console)
         return
-    _write_description(bids_dir, out)
+    write_description(out, bids_dir)
     outcomes: list[Outcome] = []
     if jobs:
         with progress(len(jobs), list(jobs[0].needs()), console) as tell:
@@ -185,7 +183,7 @@ def run(
                 warm_up=partial(load_networks, weights) if weights else None,
             ):
                 outcomes.append(outcome)
-    _tell_end(outcomes, cohort, out, console)
+    _print_end(outcomes, cohort, out, console)
     done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
     whole = not (pages and done) or write_case_pages(
         out,
@@ -222,68 +220,10 @@ def _method(asked: Segmenter | None, library: Path | None, weights: Path | None,
     return "atlas"
 
 
-def _checked_weights(weights: Path | None, resolution: float) -> Path:
-    """The folder of the networks of a run.
-
-    Raises
-    ------
-    SettingsError, WeightsError
-        There are none of the resolution, or they cannot be used.
-    """
-    from cerebatch.networks.folder import read_cards, shipped_weights
-
-    folder = weights or shipped_weights(resolution)
-    found = read_cards(folder)[0].resolution_mm
-    if found != resolution:
-        raise WeightsError(
-            folder,
-            expected=f"weights for {resolution} mm",
-            found=f"weights for {found} mm",
-            do=f"Run with --resolution {found}, or with --method atlas.",
-        )
-    return folder
-
-
-def _check_labels(library: Path | None, labelled_case: Path | None, resolution: float) -> None:
-    """Refuse now what would fail every case."""
-    if labelled_case is not None:
-        from cerebatch.stages.segment import read_labelled_case
-
-        read_labelled_case(labelled_case)
-    if library is not None:
-        from cerebatch.library.store import open_library
-
-        found = open_library(library).resolution
-        if found != resolution:
-            raise LibraryError(
-                library,
-                expected=f"a library of {resolution} mm",
-                found=f"one of {found} mm",
-                do=f"Run with --resolution {found}, or build a library of {resolution} mm.",
-            )
-
-
 def _require_dataset(bids_dir: Path) -> None:
     if not bids_dir.is_dir():
         do = "Give the folder of the scans: its participants.tsv tells ages and sexes."
         raise InputError(bids_dir, expected="the folder of a BIDS dataset", found="none", do=do)
-
-
-def _write_description(bids_dir: Path, out: Path) -> None:
-    from cerebatch import __version__
-    from cerebatch.io.description import dataset_description
-    from cerebatch.io.files import write_json
-    from lifespan.simulated import is_simulated
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        simulated = is_simulated(bids_dir) or is_simulated(out)
-        write_json(out / "dataset_description.json", dataset_description(__version__, simulated=simulated))
-        (out / ".bidsignore").write_text(_NOT_BIDS)
-    except OSError as error:
-        raise InputError(
-            out, expected="a folder that can be written", found=str(error.strerror), do="Give another OUT_DIR."
-        ) from error
 
 
 def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
@@ -299,19 +239,11 @@ def _tell_plan(jobs: list[CaseJob], cohort: Cohort, console: Console) -> None:
         say(console, f"{problem.name}: left out: {problem.reason}")
 
 
-def _tell_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
+def _print_end(outcomes: list[Outcome], cohort: Cohort, out: Path, console: Console) -> None:
     counts = Counter(outcome.status for outcome in outcomes)
     say(
         console,
         f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed, "
         f"{len(cohort.problems)} left out. Results: {out}",
     )
-    if counts["handed back"]:
-        say(console, f"{counts['handed back']} handed back unfinished; the same command goes on with them")
-    for outcome in sorted(outcomes, key=lambda o: o.case):
-        if outcome.holder is not None:
-            say(console, f"elsewhere: {outcome.case} is at work in run {outcome.holder.run} on {outcome.holder.host}")
-        if outcome.failure is not None:
-            say(console, f"failed: {outcome.case} in {outcome.failure.stage or 'the run'}: {outcome.failure.message}")
-    for problem in cohort.problems:
-        say(console, f"left out: {problem.name}: {problem.reason}")
+    print_unfinished(outcomes, cohort.problems, console)

@@ -17,7 +17,7 @@ _PLAIN_PEOPLE = 3
 
 
 def simulate(
-    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset. A cohort that was begun there goes on.")],
+    out_bids: Annotated[Path, typer.Argument(help="Folder of the dataset. An unfinished cohort there is resumed.")],
     people: Annotated[
         int | None, typer.Option(min=1, help="How many. [default: 3; with --table1 all 4857 of the table]")
     ] = None,

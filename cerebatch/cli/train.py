@@ -10,9 +10,11 @@ import typer
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file: see docs/networks.md.")],
-    folder: Annotated[Path, typer.Argument(help="Gets checkpoint, log and weights; a training there is gone on with.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Gets checkpoint, log and weights; an unfinished training there is resumed.")
+    ],
 ) -> None:
-    """Train a network of the ensemble; the same command goes on with a training that was killed."""
+    """Train a network of the ensemble; the same command resumes a training that was killed."""
     from cerebatch.training.train import read_config
     from cerebatch.training.train import train as run_training
 

@@ -17,11 +17,11 @@ from cerebatch.errors import LabelMapError
 from cerebatch.evaluation.protocols import LEFT_OUT, MergedRegion, Protocol
 from cerebatch.evaluation.scores import NAN, WHOLE, Score
 from cerebatch.io.labelmaps import read_dseg
-from cerebatch.labels import LABELS
+from cerebatch.labels import LABELS, WHITE_MATTER
 from cerebatch.measures.overlap import dice, hausdorff95_mm
 from cerebatch.spatial.space import Grid, LabelMap, resample_labels
 
-_LOBULES = [label.index for label in LABELS if label.structure != "White matter"]
+_LOBULES = [label.index for label in LABELS if label.index not in WHITE_MATTER]
 
 
 @dataclass(frozen=True)

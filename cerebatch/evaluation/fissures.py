@@ -7,13 +7,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.labels import LABELS
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.spatial.space import LabelMap, Volume
 
 MOVED_MM = (2.0, 4.0)
 """Borders are compared with themselves moved by these distances."""
 
-_WHITE = tuple(label.index for label in LABELS if label.structure == "White matter")
+_WHITE = WHITE_MATTER
 
 
 def fissure_contrast(t1w: Volume, dseg: LabelMap, voxel_mm: float) -> float:

@@ -80,8 +80,8 @@ def score_in_box(dseg: LabelMap, truth: BoxTruth) -> dict[str, float]:
     -------
     figures : dict
         Of "manual-outline" what `outlines.OutlineFigures` holds. Of other protocols ``regions`` (mean Dice),
-        ``names``, ``common``, ``vermis``, ``whole``, ``volume_ratio`` (`agreement.Agreement`), ``spill_lobules_cm3``
-        and ``spill_white_cm3`` (`outlines.spill_cm3`).
+        ``names``, ``common``, ``vermis``, ``whole``, ``volume_ratio`` (`agreement.Agreement`), ``missed_cm3`` (called
+        cerebellum by the other map alone), ``spill_lobules_cm3`` and ``spill_white_cm3`` (`outlines.spill_cm3`).
     """
     box = cerebellum_box(truth.resolution)
     if truth.protocol.name == "manual-outline":
@@ -96,6 +96,7 @@ def score_in_box(dseg: LabelMap, truth: BoxTruth) -> dict[str, float]:
         "vermis": found.groups,
         "whole": found.whole,
         "volume_ratio": found.volume_ratio,
+        "missed_cm3": float(((truth.other > 0) & (dseg == 0)).sum() * truth.voxel_mm3 / 1000),
         "spill_lobules_cm3": lobules * in_head,
         "spill_white_cm3": white * in_head,
     }

@@ -17,7 +17,7 @@ from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.protocols import Protocol
 from cerebatch.evaluation.scores import NAN
 from cerebatch.intensity.tissue import TARGETS
-from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.labels import WHITE_MATTER, white_matter_of
 from cerebatch.measures.folia import CORE_OPENING_MM, white_core
 from cerebatch.measures.overlap import dice
 from cerebatch.spatial.space import Grid, LabelMap, Volume
@@ -26,7 +26,7 @@ DARK_BELOW = (TARGETS["T1w"].csf + TARGETS["T1w"].gm) / 2
 """What is darker in a prepared T1w is fluid: half-way between the targets of fluid (50) and grey matter (150)."""
 
 
-_WHITE = [label.index for label in LABELS if label.structure == STRUCTURES[-1]]
+_WHITE = WHITE_MATTER
 
 
 @dataclass(frozen=True)
@@ -181,14 +181,11 @@ def as_shown(other: LabelMap, t1w: Volume, protocol: Protocol) -> LabelMap:
         With regions of both sides.
     """
     table = np.zeros(256, dtype=np.uint8)
-    side_white = np.zeros(256, dtype=np.uint8)
-    half = len(STRUCTURES)
     for region in protocol.regions:
         table[region.number] = region.ours[0]
-        side_white[region.number] = half if region.ours[0] <= half else 2 * half
     grey, white = TARGETS["T1w"].gm, TARGETS["T1w"].wm
     shown = table[other]
-    shown = np.where((other > 0) & (t1w > (grey + white) / 2), side_white[other], shown)
+    shown = np.where((other > 0) & (t1w > (grey + white) / 2), white_matter_of(shown), shown)
     return np.where(t1w < DARK_BELOW, np.uint8(0), shown)
 
 

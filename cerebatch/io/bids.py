@@ -49,6 +49,8 @@ class Case:
     sex : {"F", "M"} or None
     warnings : tuple of str
         What was ambiguous, in plain sentences.
+    in_dataset : bool
+        Whether the images lie in a BIDS dataset, so that outputs can name them by it.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Case:
     age: float | None = None
     sex: str | None = None
     warnings: tuple[str, ...] = ()
+    in_dataset: bool = True
 
     def __post_init__(self) -> None:
         require_absolute(self.t1w, self.t2w)
@@ -71,6 +74,14 @@ class Case:
     def name(self) -> str:
         """``sub-X`` or ``sub-X_ses-Y``."""
         return _case_name(self.participant, self.session)
+
+    @property
+    def sources(self) -> list[str]:
+        """Its images as a sidecar names them: BIDS URIs, or the names of files that lie in no dataset."""
+        paths = [path for path in (self.t1w, self.t2w) if path is not None]
+        if not self.in_dataset:
+            return [path.name for path in paths]
+        return [f"bids:raw:{(self.folder / path.name).as_posix()}" for path in paths]
 
     @property
     def folder(self) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import DatasetError, InputError
+from cerebatch.io.atomic import write_text
 from cerebatch.labels import LABELS
 from cerebatch.spatial.space import Grid, Volume
 
@@ -102,14 +102,12 @@ def _save(image: nib.Nifti1Image, path: Path, grid: Grid, frame: Frame) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a sidecar."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write a table of tab-separated values; the first row names the columns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, separated(list(rows), "\t"))
+    write_text(path, separated(list(rows), "\t"))
 
 
 def separated(rows: Sequence[Mapping[str, object]], delimiter: str) -> str:
@@ -136,10 +134,3 @@ def write_label_table(path: Path) -> None:
             for label in LABELS
         ),
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write text so that a reader sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
@@ -48,6 +50,10 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
             found=f"no readable image ({type(error).__name__})",
             do="Check the path and the file.",
         ) from error
+    return _whole(path, values), Grid.of(image)
+
+
+def _whole(path: Path, values: NDArray[Any]) -> NDArray[np.integer]:
     codes = values if values.dtype.kind in "ui" else np.nan_to_num(values).astype(np.int32)
     if values.ndim != 3 or not np.array_equal(codes, values):
         raise LabelMapError(
@@ -56,7 +62,7 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
             found=f"shape {values.shape}, values of {values.dtype}",
             do="Give the label map, not probabilities or an image.",
         )
-    return codes, Grid.of(image)
+    return codes
 
 
 def read_dseg(path: Path) -> tuple[LabelMap, Grid]:
@@ -79,6 +85,32 @@ def read_dseg(path: Path) -> tuple[LabelMap, Grid]:
         As `read_codes`; or codes outside the protocol, or none but background.
     """
     codes, grid = read_codes(path)
+    return _in_protocol(path, codes), grid
+
+
+def as_dseg(image: SpatialImage, path: Path) -> tuple[LabelMap, Grid]:
+    """A map in cerebatch codes that is in memory.
+
+    Parameters
+    ----------
+    image : nibabel image
+    path : Path
+        What errors call it.
+
+    Returns
+    -------
+    dseg : (X, Y, Z) uint8
+    grid : Grid
+
+    Raises
+    ------
+    LabelMapError
+        As `read_dseg`.
+    """
+    return _in_protocol(path, _whole(path, np.asanyarray(image.dataobj))), Grid.of(image)
+
+
+def _in_protocol(path: Path, codes: NDArray[np.integer]) -> LabelMap:
     lowest, highest = int(codes.min()), int(codes.max())
     if lowest < 0 or highest > len(LABELS) or highest == 0:
         raise LabelMapError(
@@ -87,4 +119,4 @@ def read_dseg(path: Path) -> tuple[LabelMap, Grid]:
             found=f"codes {lowest} to {highest}",
             do="Give a map in cerebatch codes; `cerebatch library place` translates CoBrALab maps.",
         )
-    return codes.astype(np.uint8), grid
+    return codes.astype(np.uint8)

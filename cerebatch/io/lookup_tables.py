@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cerebatch.errors import InputError
-from cerebatch.io.files import write_whole
+from cerebatch.io.atomic import write_text
 from cerebatch.labels import LABELS, Label
 
 Program = Literal["fsleyes", "itksnap"]
@@ -47,7 +47,7 @@ def write_lookup_table(program: Program, folder: Path) -> Path:
     text = fsleyes() if program == "fsleyes" else itksnap()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        write_text(path, text)
     except OSError as error:
         do = "Give another folder."
         raise InputError(path, expected="a folder that can be written", found=str(error.strerror), do=do) from error

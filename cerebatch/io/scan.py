@@ -108,7 +108,10 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise refuse("a folder", "Give the image inside it; a whole BIDS dataset goes to the batch command.")
     if not path.name.lower().endswith(EXTENSIONS):
-        raise refuse(f"a file named *{path.suffix}", "Convert it to NIfTI, for example with dcm2niix or mri_convert.")
+        do = "Convert it to NIfTI, for example with dcm2niix or mri_convert."
+        if path.suffix.lower() in (".dcm", ".ima"):
+            do = "Convert the series to NIfTI with dcm2niix. Give the folder of the series to `cerebatch segment`."
+        raise refuse(f"a file named *{path.suffix}", do)
     if not os.access(path, os.R_OK):
         raise refuse("a file without read permission", "Ask its owner for read permission.")
     if path.stat().st_size == 0:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.building.arbor import CORES, white_apart
+from cerebatch.building.arbor import white_apart
 from cerebatch.intensity.tissue import TARGETS, Contrast
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.measures.morphology import closed
 from cerebatch.spatial.space import Grid, LabelMap, Volume
 
@@ -57,19 +58,19 @@ def corrected(lobules: LabelMap, dseg: LabelMap, images: dict[Contrast, Volume],
         Contrast -> (X, Y, Z) float32, prepared.
     grid : Grid
     """
-    lobule = (lobules > 0) & ~np.isin(lobules, CORES)
-    tissue = tissue_of(images, lobule & (dseg == lobules), np.isin(dseg, CORES))
+    lobule = (lobules > 0) & ~np.isin(lobules, WHITE_MATTER)
+    tissue = tissue_of(images, lobule & (dseg == lobules), np.isin(dseg, WHITE_MATTER))
     fluid = lobule & (dseg == lobules) & (tissue == _TISSUES.index("csf"))
-    core = np.isin(dseg, CORES) & (tissue != _TISSUES.index("csf"))
+    core = np.isin(dseg, WHITE_MATTER) & (tissue != _TISSUES.index("csf"))
     seen = lobule & (tissue == _TISSUES.index("wm"))
     white = _reached(core, seen)
-    peduncle = np.isin(lobules, CORES) & ~closed(lobule & ~fluid, grid, PEDUNCLE_MM)
+    peduncle = np.isin(lobules, WHITE_MATTER) & ~closed(lobule & ~fluid, grid, PEDUNCLE_MM)
     kept = np.where(fluid | peduncle, np.uint8(0), lobules)
     return Corrected(
-        dseg=white_apart(kept, (white | np.isin(dseg, CORES)) & (kept > 0)),
+        dseg=white_apart(kept, (white | np.isin(dseg, WHITE_MATTER)) & (kept > 0)),
         lobules=kept,
         fluid=int(fluid.sum()),
-        white=int((white & ~np.isin(dseg, CORES)).sum()),
+        white=int((white & ~np.isin(dseg, WHITE_MATTER)).sum()),
         peduncle=int(peduncle.sum()),
     )
 

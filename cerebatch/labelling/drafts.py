@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.atlas.subject_atlas import make_atlas
-from cerebatch.building.arbor import CORES
 from cerebatch.errors import CerebatchError, LabelMapError, LibraryError
 from cerebatch.intensity.tissue import Contrast
 from cerebatch.io.bids import Case
 from cerebatch.io.files import read_voxels, write_image, write_json
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labelling.correct import corrected
+from cerebatch.labels import WHITE_MATTER, side_of
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
 from cerebatch.library.layout import CONTRASTS
@@ -227,7 +227,7 @@ def _case(folder: Path) -> LabelledCase:
         lobules = _parents(dseg, changed, first["lobules"])
     images = _images(folder)
     blank = np.zeros(box.shape, dtype=np.float32)
-    white = np.isin(dseg, CORES)
+    white = np.isin(dseg, WHITE_MATTER)
     by_hand = f"{int(changed.sum())} voxels corrected by hand"
     return LabelledCase(
         name=folder.name,
@@ -248,9 +248,8 @@ def _case(folder: Path) -> LabelledCase:
 
 def _parents(dseg: LabelMap, changed: NDArray[np.bool_], first: LabelMap) -> LabelMap:
     """Lobule of each voxel: of what a person drew as white matter, the lobule that was there, if of the same side."""
-    half = CORES[0]
-    same_side = (first > 0) & ((first <= half) == (dseg <= half))
-    kept = ~changed | (np.isin(dseg, CORES) & same_side)
+    same_side = (first > 0) & (side_of(first) == side_of(dseg))
+    kept = ~changed | (np.isin(dseg, WHITE_MATTER) & same_side)
     return np.where(kept & (dseg > 0), first, dseg).astype(np.uint8)
 
 

@@ -49,7 +49,7 @@ class Library(CaseStore):
         return REBUILD
 
 
-def open_library(path: Path) -> Library:
+def open_library(path: Path | str) -> Library:
     """Open a finished library; reads no voxels.
 
     Raises
@@ -57,6 +57,7 @@ def open_library(path: Path) -> Library:
     LibraryError
         No Zarr store, no library, one of a newer cerebatch, unfinished, or on a grid that is not the cerebellum box.
     """
+    path = Path(path)
     group = open_store(path)
     if not group.attrs["complete"]:
         raise LibraryError(

@@ -6,9 +6,7 @@ A build that was killed writes those cases again that have no record in the stor
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from zarr.errors import ZarrUserWarning
 
 import cerebatch
 from cerebatch.errors import LibraryError
+from cerebatch.io.atomic import folder_made_whole, write_text
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.checks import library_digest, voxels_sha256, wrong_shapes, wrong_voxels
 from cerebatch.library.layout import (
@@ -84,9 +83,7 @@ def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, li
             do="Name every case once.",
         )
     grid = cerebellum_box(resolution)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        made = Path(folder) / path.name
+    with folder_made_whole(path) as made:
         group = zarr.create_group(
             made,
             zarr_format=3,
@@ -112,7 +109,6 @@ def create(path: Path, names: Sequence[str], resolution: float, *, seed: int, li
                 dimension_names=("case", *dimensions),
             )
         (made / BUILDING).mkdir()
-        made.rename(path)
 
 
 def write_case(path: Path, index: int, case: LabelledCase) -> None:
@@ -158,9 +154,7 @@ def write_case(path: Path, index: int, case: LabelledCase) -> None:
         "rendered": bool(case.rendered), "overlap": float(case.overlap), "visible_share": float(case.visible_share),
         "sources": json.dumps(case.sources), "sha256": voxels_sha256(voxels),
     }  # fmt: skip
-    unfinished = record.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(content))
-    unfinished.replace(record)
+    write_text(record, json.dumps(content))
 
 
 def written(path: Path) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.labels import STRUCTURES
+from cerebatch.labels import WHITE_MATTER, structure_of
 from cerebatch.spatial.space import Grid, LabelMap
 
 WIDEST_FISSURE_MM = 3.0
@@ -36,8 +36,8 @@ def visible_share(parents: LabelMap, white: NDArray[np.bool_], grid: Grid) -> fl
     share : float
         NaN where no two lobules face each other.
     """
-    structure = np.where(parents > 0, (parents - 1) % len(STRUCTURES) + 1, 0).astype(np.uint8)
-    core = len(STRUCTURES)
+    structure = structure_of(parents)
+    (core,) = np.unique(structure_of(np.array(WHITE_MATTER)))
     faces = visible = 0
     for axis in range(3):
         lines = np.moveaxis(structure, axis, -1)

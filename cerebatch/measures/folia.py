@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.labels import WHITE_MATTER, white_matter_of
 from cerebatch.spatial.space import Grid, LabelMap
 
 CORE_OPENING_MM = 3.0
 """Sheets of white matter up to twice this thick are folia."""
-
-_WHITE = STRUCTURES[-1]
 
 
 def white_core(dseg: LabelMap, grid: Grid, opening_mm: float = CORE_OPENING_MM) -> NDArray[np.bool_]:
@@ -37,7 +35,7 @@ def white_core(dseg: LabelMap, grid: Grid, opening_mm: float = CORE_OPENING_MM) 
     core : (X, Y, Z) bool
         Of both sides: the midline is no border of it.
     """
-    white = np.isin(dseg, [label.index for label in LABELS if label.structure == _WHITE])
+    white = np.isin(dseg, WHITE_MATTER)
     if opening_mm <= 0 or not white.any():
         return white
     sizes_mm = grid.voxel_sizes_mm
@@ -68,10 +66,9 @@ def with_folia(dseg: LabelMap, grid: Grid, opening_mm: float = CORE_OPENING_MM) 
     """
     core = white_core(dseg, grid, opening_mm)
     found = dseg.copy()
-    for side in ("left", "right"):
-        codes = {label.structure: label.index for label in LABELS if label.side == side}
-        white = codes.pop(_WHITE)
-        lobule = np.isin(dseg, list(codes.values()))
+    own_white = white_matter_of(dseg)
+    for white in WHITE_MATTER:
+        lobule = (own_white == white) & (dseg != white)
         folia = (dseg == white) & ~core
         if not lobule.any() or not folia.any():
             continue

@@ -23,6 +23,9 @@ CHANNELS = ("T1w", "T2w", "atlas")
 """Channels of every network; one that is absent is zero."""
 
 FORMAT = 1
+FORMATS = (1, 2)
+"""What can be read; of 2 the second network sees one side at a time, and the atlas is one channel a class."""
+
 LICENCE = "CC-BY-NC-SA-4.0"
 """Of the lobule maps that the networks learn from, and therefore of the weights."""
 
@@ -123,10 +126,15 @@ def read_card(path: Path, kind: type[_CardKind]) -> _CardKind:
         No card, or not one of this version and kind.
     """
     card = path.with_suffix(".json")
+    expected = f"a card of version {' or '.join(map(str, FORMATS))}"
     try:
-        return kind.model_validate_json(card.read_bytes())
+        read = kind.model_validate_json(card.read_bytes())
     except OSError as error:
         raise WeightsError(card, expected="the card of the weights", found=str(error.strerror), do=GIVE) from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise WeightsError(card, expected=f"a card of version {FORMAT}", found=found, do=GIVE) from error
+        raise WeightsError(card, expected=expected, found=found, do=GIVE) from error
+    if read.format not in FORMATS:
+        do = "These weights need a later cerebatch: update it, or use those that it brings."
+        raise WeightsError(card, expected=expected, found=f"version {read.format}", do=do)
+    return read

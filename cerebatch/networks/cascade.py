@@ -54,11 +54,14 @@ class Cascade(ABC):
     architecture : str
     sides, lobules : Module
         In evaluation mode, on one device.
+    resolution : float
+        Edge of a voxel in millimetres.
     """
 
     architecture: str
     sides: nn.Module
     lobules: nn.Module
+    resolution: float = 1.0
 
     def side_shares(self, channels: Channels, precision: Precision = "float32") -> Volume:
         """Probability of background, left and right, (3, X, Y, Z) float32."""
@@ -119,7 +122,8 @@ class WholeCascade(Cascade):
         return sides_input(channels.t1w, channels.t2w, channels.atlas)
 
     def _fill(self, found: Volume, channels: Channels, side: Volume, precision: Precision) -> None:
-        cerebellum = seen_mask(side[0] < _HALF)
+        # As in their training: a closed and wider mask takes names away from networks that never saw one.
+        cerebellum = side[0] < _HALF
         block = crop_around(cerebellum)
         seen = lobules_input(channels.t1w, channels.t2w, channels.atlas, cerebellum)[:, *block]
         own = _without_background(self._shares(self.lobules, seen, precision))
@@ -141,7 +145,7 @@ class SideCascade(Cascade):
             if not mask.any():
                 continue
             turn = slice(None, None, -1 if first else 1)
-            image, block = side_input(seen.t1w, seen.t2w, seen.atlas, seen_mask(mask[turn]))
+            image, block = side_input(seen.t1w, seen.t2w, seen.atlas, seen_mask(mask[turn], self.resolution))
             answer = _without_background(self._shares(self.lobules, image, precision))
             found[first : first + half][:, turn][:, *block] = answer
 

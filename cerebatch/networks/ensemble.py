@@ -1,4 +1,7 @@
-"""The ensemble: all cascades of a folder of weights, their probabilities averaged (section 3.5)."""
+"""The ensemble: all cascades of a folder of weights, their probabilities averaged (section 3.5).
+
+What is cerebellum and which side, the first cascade of format 2 says for all, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +139,9 @@ def load(folder: Path, device: str = "auto") -> Ensemble:
     cards = read_cards(folder)
     networks = [read_network(folder / f"{card.stem}.safetensors").to(where) for card in cards]
     cascades = tuple(
-        (SideCascade if card.format > 1 else WholeCascade)(card.architecture, *networks[place : place + 2])
+        (SideCascade if card.format > 1 else WholeCascade)(
+            card.architecture, networks[place], networks[place + 1], card.resolution_mm
+        )
         for place, card in enumerate(cards)
         if card.task == "sides"
     )
@@ -171,7 +176,10 @@ def _labelled(side: Volume, structures: Volume) -> Volume:
     found = np.empty((N_CLASSES, *side.shape[1:]), dtype=np.float32)
     np.multiply(structures[:half], side[1], out=found[1 : half + 1])
     np.multiply(structures[half:], side[2], out=found[half + 1 :])
-    found[0] = 1 - found[1:].sum(axis=0)
+    together = found[1:].sum(axis=0)
+    # Near the midline a voxel may have a share of a side whose structures were not looked for there.
+    found[1:] *= np.divide(1 - side[0], together, out=np.zeros_like(together), where=together > 0)
+    found[0] = np.where(together > 0, side[0], 1)
     return found
 
 

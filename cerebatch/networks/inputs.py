@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.intensity.standardise import standardised
-from cerebatch.labels import STRUCTURES
+from cerebatch.labels import STRUCTURES, side_of, structure_of
 from cerebatch.spatial import template
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box, resample
 
@@ -56,12 +56,12 @@ def image_channel(image: Volume | None, region: NDArray[np.bool_]) -> Volume:
 
 def sides_of(dseg: LabelMap) -> LabelMap:
     """Classes of the first network: 0, 1 left, 2 right."""
-    return ((dseg > 0).astype(np.uint8) + (dseg > len(STRUCTURES))).astype(np.uint8)
+    return side_of(dseg)
 
 
 def lobules_of(dseg: LabelMap) -> LabelMap:
     """Classes of the second network: codes of the left side for both sides."""
-    return np.where(dseg > len(STRUCTURES), dseg - np.uint8(len(STRUCTURES)), dseg).astype(np.uint8)
+    return structure_of(dseg)
 
 
 def sides_input(t1w: Volume, t2w: Volume, atlas: LabelMap | None) -> Volume:

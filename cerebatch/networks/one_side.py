@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from cerebatch.labels import STRUCTURES
-from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, lobules_of, sides_of
+from cerebatch.labels import side_of, structure_of
+from cerebatch.networks.inputs import LOBULES, SIDES, crop_around, sides_of
 from cerebatch.spatial.space import LabelMap, Volume
 
-_CLOSING, _MARGIN = 2, 2
-"""Voxels of 1 mm by which a mask is closed, and then dilated."""
+_LEFT = 1
+_CLOSING_MM, _MARGIN_MM = 2.0, 2.0
+"""By how much a mask is closed, and then dilated."""
 
 
 def one_hot(codes: LabelMap | None, classes: int, shape: tuple[int, ...]) -> Volume:
@@ -33,22 +34,30 @@ def whole_input(t1w: Volume, t2w: Volume, atlas: LabelMap | None) -> Volume:
     return np.concatenate([np.stack([t1w, t2w]), one_hot(own, SIDES, t1w.shape)])
 
 
-def seen_mask(side: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def seen_mask(side: NDArray[np.bool_], resolution: float = 1.0) -> NDArray[np.bool_]:
     """Closed and dilated mask of a side.
 
     Parameters
     ----------
     side : (X, Y, Z) bool
         What the first network found of it, holes where the fissures are.
+    resolution : float
+        Edge of a voxel in millimetres.
     """
+    closing, margin = (round(reach / resolution) for reach in (_CLOSING_MM, _MARGIN_MM))
     mask = torch.from_numpy(side.astype(np.float32))[None, None]
-    grown = _dilated(mask, _CLOSING)
-    closed = 1 - _dilated(1 - grown, _CLOSING)
-    return np.asarray(_dilated(closed, _MARGIN)[0, 0].numpy() > 0.5)
+    grown = _dilated(mask, closing)
+    closed = 1 - _dilated(1 - grown, closing)
+    return np.asarray(_dilated(closed, margin)[0, 0].numpy() > 0.5)
 
 
 def _dilated(mask: torch.Tensor, voxels: int) -> torch.Tensor:
     return functional.max_pool3d(mask, 2 * voxels + 1, stride=1, padding=voxels)
+
+
+def left_structures(dseg: LabelMap) -> LabelMap:
+    """Classes of the second network on the left; the right side is background."""
+    return np.where(side_of(dseg) == _LEFT, structure_of(dseg), np.uint8(0))
 
 
 def side_input(
@@ -73,5 +82,5 @@ def side_input(
     block = crop_around(mask)
     inside = mask[block]
     images = [np.where(inside, image[block], image.min()) for image in (t1w, t2w)]
-    own = None if atlas is None else lobules_of(np.where(atlas[block] <= len(STRUCTURES), atlas[block], np.uint8(0)))
+    own = None if atlas is None else left_structures(atlas[block])
     return np.concatenate([np.stack(images), one_hot(own, LOBULES, inside.shape)]), block

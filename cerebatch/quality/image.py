@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch.intensity.tissue import TARGETS
-from cerebatch.labels import LABELS
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import Metric
 from cerebatch.spatial import template
 from cerebatch.spatial.registration import foreground_threshold
 from cerebatch.spatial.space import Grid, Volume, resample
 
-_WHITE = [label.index for label in LABELS if label.structure == "White matter"]
+_WHITE = WHITE_MATTER
 _FARTHEST_MM = 8.0
 _AROUND_MM = 6.0
 _SPARE = 4

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cerebatch.io.files import write_json, write_rows
 from cerebatch.quality.metric import COLUMNS, Metric
 from cerebatch.quality.rating import RATINGS, raised, rate
+
+FORMAT_VERSION = 2
+"""Of the sidecar. 1 had no version, and called the message of a flag "Words"."""
+
+
+def read_rating(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Rating, what it means, and flags, of a sidecar of this version or of version 1.
+
+    Raises
+    ------
+    KeyError
+        One of them is not there.
+    """
+    flags = [
+        {("Message" if key == "Words" else key): value for key, value in flag.items()} for flag in content["Flags"]
+    ]
+    return {"Rating": content["Rating"], "RatingMeans": content["RatingMeans"], "Flags": flags}
 
 
 def write_quality(path: Path, metrics: Sequence[Metric]) -> None:
@@ -24,5 +42,11 @@ def write_quality(path: Path, metrics: Sequence[Metric]) -> None:
     write_rows(path, (metric.as_text() for metric in metrics))
     write_json(
         path.with_suffix(".json"),
-        COLUMNS | {"Rating": rating, "RatingMeans": RATINGS[rating], "Flags": [flag.as_json() for flag in flags]},
+        COLUMNS
+        | {
+            "FormatVersion": FORMAT_VERSION,
+            "Rating": rating,
+            "RatingMeans": RATINGS[rating],
+            "Flags": [flag.as_json() for flag in flags],
+        },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +41,7 @@ class Rule:
     threshold : float
         In the unit of the metric.
     severity : {"note", "warning", "problem"}
-    words : str
+    message : str
         For a reader; {structure}, {side}, {value} and {threshold} are filled in.
     """
 
@@ -50,7 +51,7 @@ class Rule:
     comparison: str
     threshold: float
     severity: Severity
-    words: str
+    message: str
 
     def catches(self, value: float) -> bool:
         """Whether a value is flagged; NaN never is."""
@@ -71,10 +72,10 @@ class Flag:
     metric: Metric
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """A sentence for a reader."""
         side = "" if self.metric.side == BOTH else self.metric.side
-        said = self.rule.words.format(
+        said = self.rule.message.format(
             structure=self.metric.structure,
             side=side,
             value=f"{self.metric.value:.3g}",
@@ -87,7 +88,7 @@ class Flag:
         return {
             "Flag": self.rule.flag,
             "Severity": self.rule.severity,
-            "Words": self.words,
+            "Message": self.message,
             "Metric": self.metric.name,
             "Structure": self.metric.structure,
             "Side": self.metric.side,
@@ -100,17 +101,26 @@ class Flag:
 @cache
 def rules() -> tuple[Rule, ...]:
     """The table of thresholds."""
-    text = resources.files("cerebatch.quality").joinpath("flags.tsv").read_text(encoding="utf-8")
+    text = _table().decode()
     found = []
     for row in csv.DictReader(text.splitlines(), delimiter="\t"):
         severity = next(each for each in SEVERITIES if each == row["severity"])
         found.append(
             Rule(
                 row["flag"], row["metric"], row["structure"], row["comparison"], float(row["threshold"]), severity,
-                row["words"],
+                row["message"],
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def thresholds_digest() -> str:
+    """SHA-256 of the table of thresholds: with another table, other flags."""
+    return hashlib.sha256(_table()).hexdigest()
+
+
+def _table() -> bytes:
+    return resources.files("cerebatch.quality").joinpath("flags.tsv").read_bytes()
 
 
 def raised(metrics: Iterable[Metric]) -> list[Flag]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from cerebatch.labels import LABELS, STRUCTURES
+from cerebatch.labels import LABELS, SIDES, STRUCTURES, codes_of
 from cerebatch.quality.inputs import Material
 from cerebatch.quality.metric import WHOLE, Metric
 
@@ -39,12 +39,10 @@ def structure_metrics(case: Material) -> Iterator[Metric]:
         if case.votes is not None:
             yield Metric("votes", float(np.mean(case.votes[block][mask])), **at)
     for structure in STRUCTURES:
-        left, right = (
-            int(counts[label.index]) for label in LABELS if label.structure == structure
-        )  # LABELS has the left ones first
+        left, right = (sum(int(counts[code]) for code in codes_of(structure, side)) for side in SIDES)
         if left + right:
             yield Metric("asymmetry", 200.0 * abs(right - left) / (right + left), structure=structure)
-    half = {side: sum(int(counts[label.index]) for label in LABELS if label.side == side) for side in ("left", "right")}
+    half = {side: sum(int(counts[code]) for code in codes_of(side=side)) for side in SIDES}
     yield Metric("asymmetry", 200.0 * abs(half["right"] - half["left"]) / total, structure=WHOLE)
     for column, values in (case.confidence or {}).items():
         for label, value in zip(LABELS, values, strict=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cerebatch.io.atomic import written_whole
 from cerebatch.report.result import Person, Result
 
 if TYPE_CHECKING:
@@ -79,13 +79,8 @@ def save_cohort(model: LifespanModel, folder: Path) -> None:
     """
     from lifespan import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    making = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir()
-    save(model, making / "model.json")
     for name, table in (("curves", model.curve_table(_STEP_YEARS)), ("decisions", model.decision_table())):
-        table.to_csv(making / f"{name}.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
-    for path in making.iterdir():
-        path.replace(folder / path.name)
-    making.rmdir()
+        with written_whole(folder / f"{name}.tsv") as unfinished:
+            table.to_csv(unfinished, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    with written_whole(folder / "model.json") as unfinished:
+        save(model, unfinished)

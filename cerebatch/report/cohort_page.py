@@ -110,7 +110,7 @@ def _flags(names: Sequence[str], flags: Table) -> list[list[str]]:
     words: dict[str, list[str]] = {}
     for row in flags:
         if row["severity"] != "note":
-            words.setdefault(case_name(row), []).append(f"{row['flag']}: {row['words']}")
+            words.setdefault(case_name(row), []).append(f"{row['flag']}: {row['message']}")
     return [words.get(name, []) for name in names]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.errors import DatasetError
-from cerebatch.io.files import write_json, write_whole
+from cerebatch.io.atomic import write_text
+from cerebatch.io.files import write_json
 from cerebatch.quality.metric import BOTH, DESCRIPTIONS, WHOLE
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report.result import Person, Result, Row, read_result
@@ -44,7 +45,7 @@ FLAGS: dict[str, Any] = {
     "value": {"Description": "In the unit of the metric"},
     "comparison": {"Description": "A value on this side of the threshold is flagged"},
     "threshold": {"Description": "In the unit of the metric"},
-    "words": {"Description": "For a reader"},
+    "message": {"Description": "For a reader"},
 }
 
 FAILURES: dict[str, Any] = {
@@ -159,7 +160,7 @@ def flag_rows(results: Sequence[Result]) -> Table:
     ]
 
 
-_FLAG_KEYS = ("Flag", "Severity", "Metric", "Structure", "Side", "Value", "Comparison", "Threshold", "Words")
+_FLAG_KEYS = ("Flag", "Severity", "Metric", "Structure", "Side", "Value", "Comparison", "Threshold", "Message")
 
 
 def write_table(path: Path, rows: Table, dictionary: Mapping[str, Any]) -> None:
@@ -175,7 +176,7 @@ def write_table(path: Path, rows: Table, dictionary: Mapping[str, Any]) -> None:
     """
     columns = list(rows[0]) if rows else list(dictionary)
     lines = ["\t".join(columns), *("\t".join(_cell(row[column]) for column in columns) for row in rows)]
-    write_whole(path, "\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
     write_json(path.with_suffix(".json"), dictionary)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cerebatch import __version__
 from cerebatch.figures.slices import Images, thumbnail
-from cerebatch.io.files import write_whole
+from cerebatch.io.atomic import write_text
 from cerebatch.quality.rating import RATINGS
 from cerebatch.report import cohort_tables as tables
 from cerebatch.report.case_table import Layout, as_ceres, as_csv, ceres_row
@@ -82,7 +82,7 @@ def merge(
     if results:
         ceres = layout == "ceres"
         text = as_ceres([ceres_row(result, people[result.name]) for result in results]) if ceres else as_csv(volumes)
-        write_whole(out / "volumes.csv", text)
+        write_text(out / "volumes.csv", text)
     model, about = _curves(out, results, people, norms)
     if model is not None and norms is None:
         save_cohort(model, out / "lifespan")
@@ -100,9 +100,9 @@ def merge(
         thumbnails=_thumbnails(results, processes),
         model=model,
         about_model=about,
-        version=__version__,
+        version=version("cerebatch"),
     )
-    write_whole(out / "cohort.html", html)
+    write_text(out / "cohort.html", html)
     return Merged(len(results), len(missing))
 
 

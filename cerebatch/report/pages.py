@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
-from cerebatch import __version__
 from cerebatch.errors import CerebatchError
-from cerebatch.io.files import write_json, write_rows, write_whole
+from cerebatch.io.atomic import write_text, written_whole
+from cerebatch.io.files import write_json, write_rows
 from cerebatch.report.case_table import Layout, case_rows, csv_path, csv_text, data_dictionary
 from cerebatch.report.pdf import can_write_pdf, write_pdf
 from cerebatch.report.result import Person, read_result
@@ -120,13 +121,12 @@ def write_page(order: Order) -> Written:
         rows = case_rows(result, stood or None)
         write_rows(paths[1], rows)
         write_json(paths[1].with_suffix(".json"), data_dictionary(rows))
-        write_whole(csv_path(order.out, order.name), csv_text(order.layout, result, order.person, rows))
+        write_text(csv_path(order.out, order.name), csv_text(order.layout, result, order.person, rows))
         html = case_html(CasePage(result, order.person, rows, model, stood, order.pdf, digest))
         if order.pdf:
-            with_temporary = order.out / f".{order.name}.pdf.tmp"
-            write_pdf(html, with_temporary)
-            with_temporary.replace(paths[3])
-        write_whole(paths[0], html)  # last: it tells that the others are of today
+            with written_whole(paths[3]) as unfinished:
+                write_pdf(html, unfinished)
+        write_text(paths[0], html)  # last: it tells that the others are of today
     except (CerebatchError, OSError) as error:
         return Written(order.name, "failed", str(error))
     return Written(order.name, "written")
@@ -134,7 +134,12 @@ def write_page(order: Order) -> Written:
 
 def _digest(order: Order) -> str:
     """Of everything that a page is made from; images by size and time, small files and the model by their bytes."""
-    said = {"version": [VERSION, __version__], "person": asdict(order.person), "pdf": order.pdf, "csv": order.layout}
+    said = {
+        "version": [VERSION, version("cerebatch")],
+        "person": asdict(order.person),
+        "pdf": order.pdf,
+        "csv": order.layout,
+    }
     parts = [json.dumps(said, sort_keys=True), _templates()]
     for path in sorted((order.case_folder / "anat").glob(f"{order.name}_*")):
         if path.suffix in (".tsv", ".json"):

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 HOW_TO_GET_THEM = (
-    "No PDFs were written: WeasyPrint does not find Pango. On Debian and Ubuntu install libpango-1.0-0, "
-    "libpangoft2-1.0-0 and libharfbuzz-subset0, with conda weasyprint, on macOS pango by Homebrew; or print the pages "
-    "from a browser."
+    "No PDFs were written: WeasyPrint is not installed (`pip install 'cerebatch[pdf]'`) or does not find Pango. On "
+    "Debian and Ubuntu install libpango-1.0-0, libpangoft2-1.0-0 and libharfbuzz-subset0, with conda weasyprint, on "
+    "macOS pango by Homebrew; or print the pages from a browser."
 )
 
 

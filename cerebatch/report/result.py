@@ -9,6 +9,7 @@ from typing import Any
 
 from cerebatch.errors import DatasetError
 from cerebatch.io.files import read_rows
+from cerebatch.quality.io import read_rating
 
 Row = dict[str, str]
 
@@ -115,7 +116,7 @@ def read_result(name: str, folder: Path) -> Result:
             read_rows(confidence) if confidence.exists() else [],
             _json(at("dseg.json")),
             volumes_sidecar["ICV"],
-            {key: rating[key] for key in ("Rating", "RatingMeans", "Flags")},
+            read_rating(rating),
         )
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(

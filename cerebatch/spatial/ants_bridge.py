@@ -58,6 +58,29 @@ def to_ants(image: NDArray[Any], grid: Grid) -> Any:
     )
 
 
+def affine_of(image: Any) -> Affine:
+    """Voxel indices -> RAS millimetres of an ANTsImage with three axes; `ants` is not imported for it.
+
+    Parameters
+    ----------
+    image : ANTsImage
+
+    Raises
+    ------
+    SettingsError
+        It has another number of axes.
+    """
+    if image.dimension != 3 or image.has_components:
+        raise SettingsError(
+            f"the ANTs image: expected one number a voxel in three dimensions, found {image.dimension} dimensions and "
+            f"{image.components} numbers. Pick one volume, for example with ants.slice_image."
+        )
+    lps = np.eye(4)
+    lps[:3, :3] = np.asarray(image.direction) * np.asarray(image.spacing)
+    lps[:3, 3] = image.origin
+    return np.asarray(LPS_RAS @ lps, dtype=np.float64)
+
+
 def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
     """Spatially adaptive non-local means, Rician noise (Manjón et al. 2010), inside a mask.
 

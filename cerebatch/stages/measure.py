@@ -16,6 +16,7 @@ from cerebatch.io.files import read_voxels, write_image, write_json, write_label
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.io.scan import read_scan
 from cerebatch.measures import confidence, volumes
+from cerebatch.measures.folia import with_folia
 from cerebatch.quality.inputs import Material
 from cerebatch.quality.io import write_quality
 from cerebatch.quality.metrics import all_metrics
@@ -106,10 +107,10 @@ def measure(
                 anat / name("probseg", ".json", seg="lobules", desc="winner", **on_mni), _SHARE | voters | at_resolution
             )
         if lobules.exists():
-            with_folia = {"seg": "lobules", "desc": "withfolia", **on_mni}
-            (anat / name("dseg", ".nii.gz", **with_folia)).write_bytes(lobules.read_bytes())
-            write_json(anat / name("dseg", ".json", **with_folia), _WITH_FOLIA | at_resolution)
-            write_label_table(anat / name("dseg", ".tsv", **with_folia))
+            folia = {"seg": "lobules", "desc": "withfolia", **on_mni}
+            (anat / name("dseg", ".nii.gz", **folia)).write_bytes(lobules.read_bytes())
+            write_json(anat / name("dseg", ".json", **folia), _WITH_FOLIA | at_resolution)
+            write_label_table(anat / name("dseg", ".tsv", **folia))
         if (segmented / "probseg.nii.gz").exists():
             whole = (segmented / "probseg.nii.gz").read_bytes()
             (anat / name("probseg", ".nii.gz", seg="lobules", **on_mni)).write_bytes(whole)
@@ -125,7 +126,7 @@ def measure(
             volumes.counted_cm3(dseg, voxel_mm3),
             volumes.counted_cm3(native, found.stored_grid.voxel_volume_mm3),
             found.icv.VolumeCM3,
-            volumes.counted_cm3(read_dseg(lobules)[0], voxel_mm3) if lobules.exists() else None,
+            volumes.counted_cm3(read_dseg(lobules)[0] if lobules.exists() else with_folia(dseg, box), voxel_mm3),
         )
         write_rows(anat / name("volumes", ".tsv", seg="lobules"), (row.as_text() for row in rows))
         write_json(anat / name("volumes", ".json", seg="lobules"), volumes.COLUMNS | {"ICV": found.icv.model_dump()})
@@ -185,7 +186,7 @@ def _sidecar(
     case: Case, found: Prepared, provenance: dict[str, Any], resolution: float, warnings: list[str]
 ) -> dict[str, Any]:
     return {
-        "Sources": [f"bids:raw:{(case.folder / path.name).as_posix()}" for path in (case.t1w, case.t2w) if path],
+        "Sources": case.sources,
         **provenance,
         "ResolutionMM": resolution,
         "Trial": resolution == 4.0,

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from cerebatch.building.arbor import CORES
-from cerebatch.labels import mirrored
+from cerebatch.labels import WHITE_MATTER, mirrored
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap
 from cerebatch.spatial.stride import decompose
@@ -125,7 +124,7 @@ class _Cerebellum:
     def of(cls, geometry: Geometry, place: Tensor) -> _Cerebellum:
         at = place.numpy()
         lobules = geometry.lobules.reshape(-1)[at]
-        cores = np.where(lobules <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
+        cores = np.where(lobules <= WHITE_MATTER[0], np.uint8(WHITE_MATTER[0]), np.uint8(WHITE_MATTER[1]))
         depth_mm = torch.from_numpy(geometry.depth.reshape(-1)[at]).float() * DEPTH_MM
         arbor = torch.from_numpy(geometry.arbor.reshape(-1)[at] | (lobules == cores)).float()
         x, y, z = (one // 2 for one in np.unravel_index(at, geometry.codes.shape))
@@ -151,7 +150,7 @@ class _Cerebellum:
 
 
 def _vote(votes: LabelMap) -> LabelMap | None:
-    """The labels that most of some of the other people say; ties go to one of them."""
+    """The labels that most of the other people say; where no label has a majority, what one of them says."""
     if not len(votes):
         return None
     chosen = int(torch.randint(len(votes), (1,)))

@@ -17,6 +17,7 @@ import numpy as np
 from cerebatch.atlas.similar import LeaveOut, most_similar
 from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, compared_region, fuse_cases, register_cases
 from cerebatch.errors import LibraryError
+from cerebatch.io.atomic import written_whole
 from cerebatch.labels import mirrored
 from cerebatch.library.store import Library, open_library
 from cerebatch.spatial.space import LabelMap
@@ -100,8 +101,6 @@ def _make(library_path: Path, target: Path, index: int) -> str:
         atlases[without], _ = fuse_cases(
             t1w, [images[k] for k in own], [labels[k] for k in own], [fields[k] for k in own], region, DISTANCE_WEIGHT
         )
-    unfinished = target.with_suffix(".tmp")
-    with unfinished.open("wb") as stream:
+    with written_whole(target) as unfinished, unfinished.open("wb") as stream:
         np.savez_compressed(stream, **atlases)  # type: ignore[arg-type]
-    unfinished.rename(target)
     return library.names[index]

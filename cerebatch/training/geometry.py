@@ -18,9 +18,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from cerebatch.building.arbor import CORES
 from cerebatch.errors import LibraryError
-from cerebatch.labels import LABELS
+from cerebatch.io.atomic import written_whole
+from cerebatch.labels import LABELS, WHITE_MATTER
 from cerebatch.library.store import Library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.spatial.space import LabelMap, cerebellum_box
@@ -124,11 +124,8 @@ class Geometries:
             return Geometry(file["codes"], file["depth"], file["votes"])
 
     def _write(self, path: Path, geometry: Geometry) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{number_of_process()}.tmp")
-        with unfinished.open("wb") as stream:
+        with written_whole(path) as unfinished, unfinished.open("wb") as stream:
             np.savez_compressed(stream, codes=geometry.codes, depth=geometry.depth, votes=geometry.votes)
-        unfinished.replace(path)
 
     def _draw(self, number: int) -> Geometry:
         generator = torch.random.get_rng_state()
@@ -149,26 +146,23 @@ class Geometries:
         box = cerebellum_box(COARSE_MM)
         grid = random_grid(box.shape, COARSE_MM, _STRENGTH)
         lobules = case.lobules[::2, ::2, ::2]
-        size_mm = torch.tensor([float(n) for n in box.shape][::-1])
         for _ in range(int(torch.randint(_SIZED + 1, (1,)))):
             label = 1 + int(torch.randint(len(LABELS), (1,)))
             volume = 1 + _SIZE * (2 * float(torch.rand(1)) - 1)
             own = (lobules == label).astype(np.float32)
-            if label in CORES or not own.any():
+            if label in WHITE_MATTER or not own.any():
                 continue
             near = ndimage.gaussian_filter(own, _SIZED_SMOOTHING_MM)
             middle = zip(ndimage.center_of_mass(own), box.shape, strict=True)
             centre = torch.tensor([2 * (float(c) + 0.5) / n - 1 for c, n in middle][::-1])
             weight = deformed(torch.from_numpy(near / near.max())[None], grid)[0]
-            # In millimetres, for the units of the three axes differ.
-            away_mm = (grid[0] - centre) * size_mm / 2
-            grid = grid + ((volume ** (-1 / 3) - 1) * weight[..., None] * away_mm * 2 / size_mm)[None]
+            grid = grid + ((volume ** (-1 / 3) - 1) * weight[..., None] * (grid[0] - centre))[None]
         return grid
 
     def _read_case(self, index: int) -> Geometry:
         """A case as it lies in the library."""
         lobules, dseg = self.library.lobules(index), self.library.dseg(index)
-        arbor = np.isin(dseg, CORES) & ~np.isin(lobules, CORES)
+        arbor = np.isin(dseg, WHITE_MATTER) & ~np.isin(lobules, WHITE_MATTER)
         labelled = lobules > 0
         tissue = self.library.tissue(index).argmax(axis=0).astype(np.uint8)
         codes = np.where(labelled, LABELLED + 2 * lobules + arbor, tissue).astype(np.uint8)
@@ -187,13 +181,6 @@ class Geometries:
         return np.stack([library.dseg(k)[::2, ::2, ::2] for k in others]) if others else np.zeros(
             (0, *cerebellum_box(COARSE_MM).shape), dtype=np.uint8
         )  # fmt: skip
-
-
-def number_of_process() -> int:
-    """For names that no other process writes to."""
-    import os
-
-    return os.getpid()
 
 
 def _depth(labelled: NDArray[np.bool_]) -> NDArray[np.uint8]:

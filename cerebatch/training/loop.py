@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cerebatch.io.atomic import written_whole
 from cerebatch.networks.architectures.blocks import named_device
 from cerebatch.networks.architectures.build import part_of
 from cerebatch.networks.card import read_card
@@ -72,10 +73,7 @@ class Training:
         if config.start is not None:
             card = read_card(config.start, lesson.card)
             fill(part_of(self.network, card), config.start, card)
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
-        )
+        self.averaged = torch.optim.swa_utils.AveragedModel(self.network, avg_fn=_moving_average(config.average))
         self.step = 0
         self._optimizer = self._make_optimizer()
         checkpoint = folder / CHECKPOINT
@@ -154,9 +152,8 @@ class Training:
             "averaged": self.averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
-        unfinished = self._folder / f"{CHECKPOINT}.tmp"
-        torch.save(state, unfinished)
-        unfinished.replace(self._folder / CHECKPOINT)
+        with written_whole(self._folder / CHECKPOINT) as unfinished:
+            torch.save(state, unfinished)
 
     def _resume(self, state: dict[str, Any]) -> None:
         self.step = int(state["step"])
@@ -168,3 +165,12 @@ class Training:
         self._optimizer = self._make_optimizer()
         self.step = before
         self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _moving_average(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential; short at first, so that nothing is left of where the weights began."""
+
+    def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        return torch.lerp(current, averaged, min(most, (1 + int(steps)) / (10 + int(steps))))
+
+    return average

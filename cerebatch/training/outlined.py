@@ -155,7 +155,7 @@ def surrounded(t1w: Volume, geometry: Geometry) -> Volume:
 
 
 def _empty(t1w: Volume) -> NDArray[np.bool_]:
-    """Where a brain extraction left nothing: the part of the darkest voxels that reaches the faces of the box."""
+    """Where a brain extraction left nothing: large connected parts of the darkest voxels."""
     nothing, count = ndimage.label(t1w < 5)
     if not count:
         return np.zeros(t1w.shape, dtype=bool)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from cerebatch.building.arbor import CORES
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.augmented.splits import people_of_set
 from cerebatch.library.augmented.store import AugmentedSet
 from cerebatch.library.layout import CONTRASTS
@@ -48,7 +48,7 @@ _JITTER = Strength(degrees=2.0, scale=0.02, shift_mm=1.0, elastic_mm=((24.0, 1.0
 """How far a degraded atlas lies beside the truth."""
 _BRAIN = [TISSUES.index(name) for name in ("CSF", "GM", "WM")]
 _GREY, _WHITE = TISSUES.index("GM"), TISSUES.index("WM")
-_CORES = torch.tensor(CORES, dtype=torch.uint8)
+_CORES = torch.tensor(WHITE_MATTER, dtype=torch.uint8)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import numpy as np
 from scipy import optimize
 
 from lifespan.arrays import Bools, Floats, Ints
+from lifespan.grouping import Groups
 from lifespan.models.basis import AgeBasis
 from lifespan.models.spread import Spread, SpreadForm
-from lifespan.models.whitening import Groups, Whitening
+from lifespan.models.whitening import Whitening
 
 _SMALLEST_RHO, _LARGEST_RHO = 1e-4, 0.999
 _STEP = 1e-5

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from lifespan.arrays import Floats
+from lifespan.grouping import Groups
+from lifespan.models.correlation import VisitCorrelation
 from lifespan.models.decisions import Decision
 from lifespan.models.mean import MeanCurve
 from lifespan.models.prediction import Prediction
 from lifespan.models.shape import Shape
 from lifespan.models.sites import SiteEffects
 from lifespan.models.spread import Spread
-from lifespan.models.whitening import Groups, Whitening
+from lifespan.models.whitening import Whitening
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Curve:
         Degrees of freedom of the residuals' Student's t, where they were fitted by it.
     log_volume : bool
         Whether mean, spread, sites and shape are those of the logarithm of the volume.
+    correlation : VisitCorrelation or None
+        Of the normal scores of two visits, by the years between them.
     decisions : tuple of Decision
     """
 
@@ -63,6 +67,7 @@ class Curve:
     icv_exponent: float | None = None
     tails: float | None = None
     log_volume: bool = False
+    correlation: VisitCorrelation | None = None
     decisions: tuple[Decision, ...] = ()
 
     @property
@@ -156,6 +161,7 @@ class Curve:
             "shape": self.shape.to_json() if self.shape else None,
             "tails": self.tails,
             "log_volume": self.log_volume,
+            "visit_correlation_by_years": self.correlation.to_json() if self.correlation else None,
             "sampling": self.sampling,
             "icv_exponent": self.icv_exponent,
             "decisions": [decision.to_json() for decision in self.decisions],
@@ -183,5 +189,8 @@ class Curve:
             icv_exponent=content["icv_exponent"],
             tails=content.get("tails"),
             log_volume=content.get("log_volume", False),
+            correlation=VisitCorrelation.from_json(by_years)
+            if (by_years := content.get("visit_correlation_by_years"))
+            else None,
             decisions=tuple(Decision(**decision) for decision in content["decisions"]),
         )

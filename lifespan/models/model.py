@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,11 @@ from lifespan.people import GROUPS
 
 Key = tuple[str, str, str]
 """Structure, measure, group."""
+
+
+def name_digest(participant_id: str) -> str:
+    """Eight bytes that stand for a name in a model file: who was in the fit can be asked, names cannot be read off."""
+    return hashlib.blake2b(participant_id.encode(), digest_size=8, person=b"lifespan").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class LifespanModel:
     totals : frozenset of str
         Structures that are sums of others.
     warnings : tuple of str
+    people_digests : frozenset of str
+        `name_digest` of everybody who was in the fit.
     """
 
     curves: dict[Key, Curve]
@@ -48,6 +56,7 @@ class LifespanModel:
     reference_icv_cm3: float | None = None
     totals: frozenset[str] = field(default=frozenset())
     warnings: tuple[str, ...] = ()
+    people_digests: frozenset[str] = field(default=frozenset())
 
     @property
     def structures(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ def to_json(model: LifespanModel) -> dict[str, Any]:
         "reference_icv_cm3": model.reference_icv_cm3,
         "counts": model.counts.to_json(),
         "warnings": list(model.warnings),
+        "people_digests": sorted(model.people_digests),
         "curves": [curve.to_json() for curve in model.curves.values()],
     }
 
@@ -76,6 +77,7 @@ def load_model(path: Path | str) -> LifespanModel:
             content["reference_icv_cm3"],
             frozenset(content["totals"]),
             tuple(content["warnings"]),
+            frozenset(content.get("people_digests", ())),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         found = f"one in which something is missing or of another kind ({error!r})"

@@ -57,8 +57,8 @@ class Prediction:
         """(n,) per cent of people with a smaller volume."""
         return np.asarray(100.0 * special.ndtr(self.z(volume)))
 
-    def quantile(self, share: float) -> Floats:
-        """(n,) volume below which a share of people, 0 to 1, lies."""
+    def quantile(self, share: float | Floats) -> Floats:
+        """(n,) volume below which a share of people, 0 to 1, lies; one share, or (n,) of them."""
         t = np.asarray(special.stdtrit(self.freedom, share))
         x = self.location + (t if self.shape is None else self.shape.quantile(t)) * self.scale
         return np.asarray(np.exp(x) if self.log_volume else x)

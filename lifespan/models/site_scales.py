@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lifespan.arrays import Floats
-from lifespan.models.whitening import Groups
+from lifespan.grouping import Groups
 
 LARGEST_SCALE_SD = 0.4
 """Cap of the standard deviation between sites: a site one of it off has a spread 1.5 times as large. One wrong value in

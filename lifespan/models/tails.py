@@ -12,6 +12,12 @@ FREEDOMS = (2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 100
 
 START = 4.0
 
+GROSS = 10.0
+"""Beyond so many standard deviations a value is an error, and tells nothing of the tails of sound people."""
+
+FAR = 5.0
+"""So many robust standard deviations from the curve a value is far."""
+
 
 def inflation(standardised: Floats, freedom: float) -> Floats:
     """(n,) by how much each row's spread is raised: the root of (freedom + r^2) / (freedom + 1).
@@ -24,8 +30,10 @@ def inflation(standardised: Floats, freedom: float) -> Floats:
     standardised : (n,) float
         Residuals over the scale.
     freedom : float
+        Errors beyond 10 standard deviations have 4 at most: next to sound normal people nothing else outweighs them.
     """
-    return np.asarray(np.sqrt((freedom + standardised**2) / (freedom + 1.0)))
+    of = np.where(np.abs(standardised) > GROSS, min(freedom, START), freedom)
+    return np.asarray(np.sqrt((of + standardised**2) / (of + 1.0)))
 
 
 def likeliest_freedom(standardised: Floats) -> float:
@@ -33,6 +41,7 @@ def likeliest_freedom(standardised: Floats) -> float:
 
     The scale in them belongs to the freedom of the turn before; each candidate gets its own by some steps.
     """
+    standardised = standardised[np.abs(standardised) <= GROSS * robust_sd(standardised)]
     best, best_loss = FREEDOMS[-1], np.inf
     for freedom in FREEDOMS:
         scale = 1.0

@@ -13,6 +13,7 @@ from lifespan.models.between import between_sites, joint_uncertainty
 from lifespan.models.candidates import BY_NAME, CANDIDATES, CONSTANT
 from lifespan.models.choice import ModelChoice
 from lifespan.models.components import Components, Rows, estimate
+from lifespan.models.correlation import fit_correlation
 from lifespan.models.curve import Curve
 from lifespan.models.decisions import Decision, choose
 from lifespan.models.mean import SPLINE, MeanCurve
@@ -22,16 +23,13 @@ from lifespan.models.site_scales import log_variance_sampling, site_scales
 from lifespan.models.sites import SiteEffects
 from lifespan.models.spline import Knots, fit_spline, knot_candidates
 from lifespan.models.spread import CONSTANT_SPREAD, SPREAD_FORMS, Spread
-from lifespan.models.tails import START, inflation, likeliest_freedom, robust_sd
+from lifespan.models.tails import FAR, START, inflation, likeliest_freedom, robust_sd
 from lifespan.models.whitening import Whitening
 
 _TURNS = 10
 _SETTLED = 1e-3
 _MOST_LEVERAGE = 0.9
 
-
-FAR = 5.0
-"""So many robust standard deviations from the curve a value is far."""
 
 Form = str | tuple[Knots, bool]
 """Name of a candidate, or the knots of a spline and whether it is one of log age."""
@@ -102,6 +100,10 @@ def fit_variant(
     standardised = residuals / whitening.sd / np.sqrt(1.0 - leverage)
     shape = _shape_of(standardised * _inflation(state.rows), state) if choice.shape else None
     sampling = log_variance_sampling(standardised)
+    correlation = None
+    if rows.persons is not None:
+        scores = standardised if shape is None else shape.at(state.basis.scaled(rows.age)).normal_score(standardised)
+        correlation = fit_correlation(scores, rows.age, rows.persons)
     # What is left of heavy tails after the shape took them is no longer Student's t.
     tails = state.freedom if choice.robust and shape is None else None
     return [
@@ -121,6 +123,7 @@ def fit_variant(
             sampling=sampling,
             tails=tails,
             log_volume=choice.log,
+            correlation=correlation,
             decisions=means[k][1],
         )
         for k, (group, here) in enumerate(zip(groups, state.members, strict=True))

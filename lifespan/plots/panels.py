@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifespan.arrays import Bools, Floats
-from lifespan.fitting import fitted_rows
 from lifespan.measures import measured
 from lifespan.models.counts import FEW
 from lifespan.models.model import LifespanModel
-from lifespan.people import People
+from lifespan.people import People, fitted_rows
 
 POINTS = 121
 """Ages along a curve."""

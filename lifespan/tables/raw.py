@@ -10,7 +10,7 @@ from lifespan.people import NOT_STATED
 
 MISSING = ("", "n/a", "na", "nan", "none", "null")
 
-PERSON = ("participant_id", "subject_id", "subject", "patient id", "id")
+PERSON = ("participant_id", "subject_id", "sub_id", "participant", "subject", "patient id", "id")
 SESSION = ("session", "session_id", "ses", "visit")
 AGE = ("age", "age_years")
 SEX = ("sex", "gender")

@@ -245,7 +245,7 @@ def test_the_registration_network_in_greedys_place(
     card = HelperCard(network="registration", channels=("T1w",), resolution_mm=4.0, parameters=1, training={})
     weights = write_weights(tmp_path, network, card)
     path = tmp_path / "SET.zarr"
-    by_network = ("--profile", "serial", "--registration", "network", "--helpers", tmp_path)
+    by_network = ("--profile", "serial", "--registration", "network", "--auxiliary-weights", tmp_path)
     result = cerebatch("augment", small_library.path, targets, path, *by_network, "--keep-set-aside")
     assert result.returncode == 0, result.stdout + result.stderr
     store = open_augmented(path)

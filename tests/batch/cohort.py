@@ -3,13 +3,15 @@
     python cohort.py OUT_DIR --cases N --profile NAME [--fault CASE:STAGE:WHAT ...]
 
 Four stages like the real ones. Each reads what the one before wrote and writes it with a line more; every start is
-added to OUT_DIR/starts.log, which the relay does not know. Faults: raise, read (the input is unreadable), hang,
-memory, exit, full (no space on the disk). A fault ends when OUT_DIR/mended is there; "once" ones by themselves.
+added to OUT_DIR/starts.log, which the relay does not know. Faults: raise (unexpectedly), refuse (an error of ours),
+ERROR@NODE, read (the input is unreadable), hang, wait, memory, exit, full (no space on the disk). A fault ends when
+OUT_DIR/mended is there; "once" ones by themselves.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -20,10 +22,17 @@ import numpy as np
 
 from cerebatch.batch.job import Job, Needs, Stage
 from cerebatch.batch.ledger.records import FileStamp
-from cerebatch.errors import UnreadableScanError
+from cerebatch.errors import StageError, UnreadableScanError
 from cerebatch.timing import Step, StepLog
 
 STAGES = ("prepare", "atlas", "segment", "measure")
+
+_ERRORS = {
+    "ImportError": ImportError("libgomp.so.1: cannot open shared object file"),
+    "EIO": OSError(errno.EIO, "Input/output error"),
+    "ENOSPC": OSError(errno.ENOSPC, "No space left on device"),
+    "ValueError": ValueError("made to fail"),
+}
 
 
 @dataclass(frozen=True)
@@ -99,8 +108,17 @@ class SmallJob(Job):
         match what.removesuffix("-once"):
             case "raise":
                 raise ValueError("made to fail")
+            case "refuse":
+                raise StageError("made to fail")
+            case place if place.startswith(("ImportError@", "EIO@", "ENOSPC@", "ValueError@")):
+                error, _, node = place.partition("@")
+                if node in (os.environ.get("SLURMD_NODENAME"), "everywhere"):
+                    raise _ERRORS[error]
             case "hang":
                 time.sleep(3600)
+            case "wait":
+                while not (self.out_dir / "mended").exists():
+                    time.sleep(0.05)
             case "memory":
                 held = bytearray(os.urandom(1024)) * 1_500_000
                 time.sleep(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cerebatch.batch.advance import Call, Progress, advance
 from cerebatch.batch.job import Job, Needs
 from cerebatch.batch.ledger.events import Event
 from cerebatch.batch.ledger.records import DISK_FULL, Failure, read_record, write_model
+from cerebatch.io.process import node_name
 
 
 def call(job: Job, stage: str, **more: Any) -> Progress:
@@ -45,7 +47,7 @@ class TestTheWayOfACase:
 
     def test_only_the_stage_that_was_asked_for_runs(self, make_jobs: Any) -> None:
         (job,) = make_jobs(1)
-        assert call(job, "measure") == Progress(job.name, next="prepare")
+        assert call(job, "measure") == Progress(job.name, next="prepare", host=node_name())
         assert starts(job) == []
 
     def test_four_calls_make_the_result_and_intermediate_files_go(self, make_jobs: Any) -> None:
@@ -90,6 +92,7 @@ class TestTheWayOfACase:
         (job,) = make_jobs(1)
         left = job.scratch / ".prepare.123-abcdef01.tmp"
         left.mkdir(parents=True)
+        os.utime(left, (0, 0))
         call(job, "prepare")
         assert not left.exists()
 
@@ -107,7 +110,9 @@ class TestFailures:
         (job,) = make_jobs(1, "0:prepare:raise")
         failure = call(job, "prepare").failure
         assert failure is not None
-        assert failure.message == f"unexpected ValueError: made to fail. The details are in logs/{job.name}.log."
+        told = f"unexpected ValueError on {node_name()}: made to fail. The details are in logs/{job.name}.log."
+        assert failure.message == told
+        assert failure.host == node_name()
         assert "in _suffer" in job.log_path.read_text()
         assert read_record(job.record_path("prepare")) is None
 
@@ -122,7 +127,7 @@ class TestFailures:
 class TestAfterAFailure:
     @pytest.fixture
     def failed(self, make_jobs: Any) -> Job:
-        (job,) = make_jobs(1, "0:prepare:raise")
+        (job,) = make_jobs(1, "0:prepare:refuse")
         failure = call(job, "prepare").failure
         assert failure is not None
         write_model(job.failure_path, failure)
@@ -149,7 +154,7 @@ class TestAfterAFailure:
 
     def test_or_the_place_was_to_blame(self, failed: Job) -> None:
         failure = Failure.model_validate_json(failed.failure_path.read_bytes())
-        write_model(failed.failure_path, failure.model_copy(update={"kind": DISK_FULL}))
+        write_model(failed.failure_path, failure.model_copy(update={"kind": DISK_FULL, "fault": "place"}))
         assert call(failed, "prepare").ran == "prepare"
 
     def test_once_the_case_is_done_the_failure_goes(self, failed: Job) -> None:

@@ -40,8 +40,12 @@ def follow(profile: str, folder: Path, scans: Path) -> subprocess.CompletedProce
     for name in ("dataset_description.json", "participants.tsv", f"sub-{PERSON}/anat/sub-{PERSON}_T1w.nii.gz"):
         (folder / "BIDS_DIR" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(scans / name, folder / "BIDS_DIR" / name)
+    command = folder / "bin/cerebatch"  # this tree's, whatever is installed
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m cerebatch "$@"\n')
+    command.chmod(0o755)
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{command.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{PRETENDED_GPUS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
     }
     return subprocess.run(

@@ -102,7 +102,7 @@ def test_broken_cases_stop_nobody_and_are_told_with_their_reasons(tmp_path: Path
 
 def test_a_second_run_does_only_what_is_missing_and_leaves_what_would_fail_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ["--cases=6", "--fault=sub-00000:atlas:raise", "--fault=sub-00001:prepare:full"]
+    options = ["--cases=6", "--fault=sub-00000:atlas:refuse", "--fault=sub-00001:prepare:full"]
     ran(out, *options)
     (out / "mended").touch()
     outcomes, _ = ran(out, *options)

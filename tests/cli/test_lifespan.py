@@ -50,6 +50,7 @@ def test_fit_writes_the_model_and_its_tables(folder: Path) -> None:
         "coefficients.tsv",
         "curves.tsv",
         "decisions.tsv",
+        "flags.tsv",
         "model.json",
     ]
     assert json.loads((folder / "out/model.json").read_text())["tool"] == "toy"
@@ -83,8 +84,26 @@ def test_compare_counts_with_and_without_correction(folder: Path) -> None:
 def test_plot_names_its_files(folder: Path) -> None:
     ran = run(folder, "plot", "out", "pictures", "--table", "people.tsv", "--tool", "toy", "--show", "left_cortex")
     paths = [folder / line for line in ran.stdout.splitlines()]
-    assert len(paths) == 5
+    assert len(paths) == 2 * 4 * 2 + 3 + 1
     assert all(path.is_file() for path in paths)
+
+
+def test_check_writes_its_tables_and_recommends(folder: Path) -> None:
+    ran = run(folder, "check", "people.tsv", "checked", "--model", "paper", "--model", "spread", "--folds", "3")
+    assert ran.stdout.startswith("recommended: --model paper")
+    names = {path.name for path in (folder / "checked").iterdir()}
+    assert names == {"models.tsv", "calibration.tsv", "check.png", "check.svg"}
+
+
+def test_change_prints_later_visits_and_says_who_was_in_the_fit(folder: Path) -> None:
+    twice = pd.concat([people(120, 3).assign(session="1"), people(120, 4).assign(session="2")])
+    twice.loc[twice["session"] == "2", "age"] += 2.0
+    twice.assign(sex="F").to_csv(folder / "twice.tsv", sep="\t", index=False)
+    run(folder, "fit", "twice.tsv", "visits", "--tool", "toy", "--model", "visits", "--icv", "none")
+    ran = run(folder, "change", "visits", "twice.tsv", "--tool", "toy")
+    table = pd.read_csv(StringIO(ran.stdout), sep="\t")
+    assert len(table) == 120 * 2 and set(table["status"]) <= {"usual", "less", "more"}
+    assert "120 people have the name of somebody who was in the fit" in ran.stderr
 
 
 @pytest.mark.parametrize(

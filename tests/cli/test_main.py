@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cerebatch.labels import LABELS
+from cerebatch.labels import LABELS, STRUCTURES
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +158,10 @@ def test_the_table_of_volumes_adds_up_and_agrees_with_the_map(finished: tuple[Pa
     structures = {label.structure for label in LABELS}
     parts = sum(float(r["volume_cm3"]) for r in rows if r["structure"] in structures and r["side"] == "both")
     assert parts == pytest.approx(float(whole["volume_cm3"]), abs=1e-2)
+    # Folia go from white matter to lobules (the phantom has a core alone); the whole stays.
+    assert float(whole["with_folia_cm3"]) == pytest.approx(float(whole["volume_cm3"]), abs=1e-3)
+    white = next(r for r in rows if r["structure"] == STRUCTURES[-1] and r["side"] == "both")
+    assert 0 < float(white["with_folia_cm3"]) <= float(white["volume_cm3"])
 
 
 def test_a_sidecar_tells_method_settings_versions_and_warnings(finished: tuple[Path, str]) -> None:
@@ -180,7 +184,7 @@ def test_quality_is_rated_and_its_flags_have_reasons(finished: tuple[Path, str])
     for flag in told["Flags"]:
         value = float(values[flag["Metric"], flag["Structure"], flag["Side"]])
         assert value < flag["Threshold"] if flag["Comparison"] == "<" else value > flag["Threshold"]
-        assert flag["Words"]
+        assert flag["Message"]
 
 
 def test_a_run_writes_pages_and_the_group_is_merged_with_links_to_them(

@@ -67,7 +67,7 @@ class TestList:
         status, lines = say("list")
         assert status == 0
         assert [line.split("\t")[0] for line in lines] == ["local", "serial", "slurm", "slurm-gpu"]
-        assert lines[2].endswith("Dask workers in jobs of a Slurm cluster.")
+        assert lines[2].endswith("Dask workers and Ray nodes in jobs of a Slurm cluster, all on CPUs.")
 
 
 class TestShow:

@@ -73,6 +73,9 @@ def test_another_tools_map_is_scored_as_on_arrays(placed: tuple[LabelMap, Affine
     whole = agreement(dseg, truth.other, read_protocol("freesurfer"))
     assert (found["regions"], found["names"], found["whole"]) == (whole.region_dice, whole.names, whole.whole)
     assert found["spill_lobules_cm3"] == found["spill_white_cm3"] == 0
+    lost = np.where(dseg == LEFT_VI, 0, dseg).astype(np.uint8)
+    cm3 = float(((dseg == LEFT_VI) & (truth.other > 0)).sum() / 0.95**3 / 1000)
+    assert score_in_box(lost, truth)["missed_cm3"] - found["missed_cm3"] == pytest.approx(cm3)
     spilt = dseg.copy()
     spilt[:3, :10, :10] = LEFT_VI
     assert score_in_box(spilt, truth)["spill_lobules_cm3"] == pytest.approx(0.3 / 0.95**3)

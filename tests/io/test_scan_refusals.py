@@ -103,7 +103,8 @@ class TestFilesThatCannotBeRead:
     def test_another_format_by_its_name(self, tmp_path: Path, name: str) -> None:
         nib.AnalyzeImage(head(), RAS).to_filename(tmp_path / "T1w.img")
         (tmp_path / name).touch()
-        refused(tmp_path / name, UnreadableScanError, f"*{Path(name).suffix}", "Convert it to NIfTI")
+        do = "Convert the series to NIfTI" if name.endswith(".dcm") else "Convert it to NIfTI"
+        refused(tmp_path / name, UnreadableScanError, f"*{Path(name).suffix}", do)
 
     def test_a_cifti_file_named_nii(self, tmp_path: Path) -> None:
         grey = nib.cifti2.BrainModelAxis.from_mask(head() > 0, affine=RAS, name="thalamus_left")

@@ -12,9 +12,14 @@ from cerebatch.networks.architectures.build import CLASSES, build
 from cerebatch.networks.architectures.dpn import DPN
 from cerebatch.networks.architectures.refined import Refined
 from cerebatch.networks.architectures.unet import UNet
-from cerebatch.networks.card import REFINED, Architecture
+from cerebatch.networks.card import REFINED, Architecture, Task
 
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+
+
+def channels(architecture: Architecture, task: Task) -> int:
+    """T1w, T2w and an atlas, which is one channel or one a class."""
+    return 2 + (CLASSES[task] if architecture == "unet-s2d" else 1)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,7 @@ def test_two_networks_have_about_the_parameters_of_table_2(
 def test_what_goes_in_comes_out_in_the_same_shape(architecture: Architecture, shape: tuple[int, int, int]) -> None:
     network = build(architecture, "lobules").eval()
     with torch.inference_mode():
-        logits = network(torch.randn(1, 3, *shape))
+        logits = network(torch.randn(1, channels(architecture, "lobules"), *shape))
     assert logits.shape == (1, 14, *shape)
 
 
@@ -43,7 +48,7 @@ def test_a_voxel_is_seen_in_its_place(architecture: Architecture) -> None:
     torch.manual_seed(1)
     network = build(architecture, "sides").eval()
     size = 2 if architecture in REFINED else 1
-    image = torch.randn(1, 3, 48 * size, 32 * size, 32 * size)
+    image = torch.randn(1, channels(architecture, "sides"), 48 * size, 32 * size, 32 * size)
     changed = image.clone()
     changed[..., 40 * size : 41 * size, 8 * size : 9 * size, 20 * size : 21 * size] += 5
     with torch.inference_mode():
@@ -55,7 +60,7 @@ def test_a_voxel_is_seen_in_its_place(architecture: Architecture) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_dropout_sleeps_outside_training(architecture: Architecture) -> None:
     network = build(architecture, "sides").eval()
-    image = torch.randn(1, 3, 32, 32, 32)
+    image = torch.randn(1, channels(architecture, "sides"), 32, 32, 32)
     with torch.inference_mode():
         assert torch.equal(network(image), network(image))
 

@@ -62,7 +62,17 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, write: Writ
 def test_a_card_that_says_nothing_is_refused(tmp_path: Path, write: Write, content: str) -> None:
     path = write(tmp_path)
     path.with_suffix(".json").write_text(content)
-    with pytest.raises(WeightsError, match="expected a card of version 1"):
+    with pytest.raises(WeightsError, match="expected a card of version 1 or 2"):
+        read_card(path, Card)
+
+
+def test_a_card_of_a_later_version_is_refused_by_its_number(tmp_path: Path, write: Write) -> None:
+    path = write(tmp_path)
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text().replace('"format": 1', '"format": 2'))
+    assert read_card(path, Card).format == 2
+    card.write_text(card.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(WeightsError, match=r"dpn-sides\.json.*version 1 or 2.*found.*3"):
         read_card(path, Card)
 
 

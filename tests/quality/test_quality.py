@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
 from cerebatch.quality.inputs import Material
+from cerebatch.quality.io import read_rating, write_quality
 from cerebatch.quality.metric import DESCRIPTIONS, Metric
 from cerebatch.quality.metrics import all_metrics
-from cerebatch.quality.rating import SEVERITIES, raised, rate, rules
+from cerebatch.quality.rating import SEVERITIES, raised, rate, rules, thresholds_digest
 from cerebatch.simulation.phantom.cerebellum import template_case
 from cerebatch.spatial.space import Grid, cerebellum_box, resample
 from cerebatch.spatial.template import t1w
@@ -118,8 +122,8 @@ def test_bias_is_measured_as_the_range_of_white_matter(sound: Material) -> None:
 def test_low_confidence_of_one_structure_is_a_warning_that_names_it(sound: Material) -> None:
     values: list[float | None] = [0.9] * len(LABELS)
     values[5] = 0.4
-    flags = [f for f in raised(all_metrics(replace(sound, confidence={"probability": values}))) if "sure" in f.words]
-    assert [flag.words for flag in flags] == ["The networks are not sure of left Crus I: mean probability 0.4."]
+    flags = [f for f in raised(all_metrics(replace(sound, confidence={"probability": values}))) if "sure" in f.message]
+    assert [flag.message for flag in flags] == ["The networks are not sure of left Crus I: mean probability 0.4."]
 
 
 def test_votes_are_the_mean_share_inside_each_structure(sound: Material) -> None:
@@ -134,7 +138,7 @@ class TestTheTable:
             assert rule.structure in (*STRUCTURES, "cerebellum", "*")
             assert rule.comparison in ("<", ">")
             assert rule.severity in SEVERITIES
-            assert rule.words.endswith(".")
+            assert rule.message.endswith(".")
 
     def test_a_line_for_a_structure_takes_the_place_of_that_for_all(self) -> None:
         assert [f.rule.severity for f in raised([Metric("volume", 0.0, "I-II", "left")])] == ["note"]
@@ -149,6 +153,31 @@ class TestTheTable:
             for metric in (Metric("volume", 0.0, "I-II"), Metric("largest_voxel", 3.0), Metric("label_offset", 5.0))
         )
         assert [rate(flags) for flags in ([], note, warning, [*note, *warning, *problem])] == ["A", "A", "B", "C"]
+
+
+class TestTheFile:
+    METRICS = (Metric("volume", 0.0, "III", "left"), Metric("label_offset", 0.0))
+
+    def test_it_says_its_version_and_is_read_back(self, tmp_path: Path) -> None:
+        write_quality(tmp_path / "quality.tsv", self.METRICS)
+        content = json.loads((tmp_path / "quality.json").read_text())
+        assert content["FormatVersion"] == 2
+        found = read_rating(content)
+        assert found["Rating"] == "C"
+        assert [flag["Message"] for flag in found["Flags"]] == [flag.message for flag in raised(self.METRICS)]
+
+    def test_version_1_is_read_as_this_one(self, tmp_path: Path) -> None:
+        write_quality(tmp_path / "quality.tsv", self.METRICS)
+        content = json.loads((tmp_path / "quality.json").read_text())
+        old = content | {"Flags": [{**flag, "Words": flag["Message"]} for flag in content["Flags"]]}
+        del old["FormatVersion"]
+        for flag in old["Flags"]:
+            del flag["Message"]
+        assert read_rating(old) == read_rating(content)
+
+    def test_the_digest_is_that_of_the_table_of_thresholds(self) -> None:
+        table = Path(__file__).parents[2] / "cerebatch/quality/flags.tsv"
+        assert thresholds_digest() == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
 def test_the_finer_grid_gives_the_same_offset(sound: Material) -> None:

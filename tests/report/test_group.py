@@ -47,7 +47,7 @@ def test_exchanged_sides_are_rated_c_with_the_reason_in_the_table_of_flags(out: 
     assert rows(out / "volumes.tsv")[1]["rating"] == "C"
     sides = [row for row in rows(out / "flags.tsv") if row["flag"] == "sides"]
     assert {row["participant_id"] for row in sides} == {"sub-phantom002"}
-    assert "exchanged" in sides[0]["words"]
+    assert "exchanged" in sides[0]["message"]
 
 
 def test_a_half_written_case_is_left_out_and_named(out: Path, phantoms: Path) -> None:

@@ -83,7 +83,7 @@ def test_an_image_of_noise_is_refused(whole: Phantom) -> None:
 
 _ONCE = """
 import numpy as np
-from cerebatch import ants_bridge
+from cerebatch.spatial import ants_bridge
 from cerebatch.simulation.phantom import person
 from cerebatch.spatial.registration import register_to_template
 ants_bridge.use_one_thread()
@@ -105,7 +105,7 @@ _AFTER_ANTS = """
 import os
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "2"
 import ants
-from cerebatch import ants_bridge
+from cerebatch.spatial import ants_bridge
 ants_bridge.use_one_thread()
 """
 

@@ -86,9 +86,9 @@ def nearest(found: object, known: Iterable[str]) -> str:
 
 
 def _folder() -> Traversable:
-    installed = resources.files("cerebatch.batch").joinpath("profiles")
     # A work tree has them where people look for them; the wheel carries them inside the package.
-    return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "cluster" / "profiles"
+    in_tree = Path(__file__).resolve().parents[3] / "cluster" / "profiles"
+    return in_tree if in_tree.is_dir() else resources.files("cerebatch.batch").joinpath("profiles")
 
 
 def _place(error: ErrorDetails, content: Any) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from cerebatch.batch.advance import Call, Progress
+from cerebatch.batch.job import Needs
 
 CANCELLED = "Cancelled"
 """Kind of an `EngineFailure`: the call never began, because the driver took it back."""
@@ -47,7 +48,13 @@ class Engine(Protocol):
         """Why it will never run anything again, in words; empty while it may."""
 
     def submit(self, call: Call, done: Done) -> None:
-        """Take a call and return at once; `done` is called from any thread, exactly once."""
+        """Take a call and return at once; `done` is called from any thread, exactly once.
+
+        It runs on none of `call.avoid`, as long as there is a place beside them.
+        """
+
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """Whether a call with such needs could run now on a host that is not among these."""
 
     def cancel(self, case: str) -> None:
         """Take a call back if it has not begun; its `done` gets `CANCELLED`."""

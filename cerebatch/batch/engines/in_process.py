@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.engines.base import Done
+from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Tell
 
 
@@ -25,6 +28,11 @@ class InProcessEngine:
     def submit(self, call: Call, done: Done) -> None:
         """Run a call."""
         done(advance(call, self._tell))
+
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """There is this host alone."""
+        del hosts, needs
+        return False
 
     def cancel(self, case: str) -> None:
         """Nothing waits here."""

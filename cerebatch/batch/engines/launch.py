@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from cerebatch.batch.cluster.machine import address_on, gpus
 from cerebatch.batch.cluster.profile import Cluster, Local, Profile, Serial
@@ -169,11 +166,11 @@ def private_folder(shared: Path, run: str) -> Path:
 
 @contextmanager
 def _made_private(shared: Path, run: str) -> Iterator[Path]:
-    """The private folder, that only the user may enter; those of runs that were killed on this host go."""
+    """The private folder, that only the user may enter; those of runs that are over for sure go."""
     shared.mkdir(parents=True, exist_ok=True)
     for left in shared.glob(".run-*"):
         owner = read_model(shared / f"{left.name.removeprefix('.run-')}.json", Manifest)
-        if owner is None or (owner.host == platform.node() and not psutil.pid_exists(owner.pid)):
+        if owner is not None and (owner.is_gone or (shared / f"{owner.run}.end.json").exists()):
             shutil.rmtree(left, ignore_errors=True)
     folder = private_folder(shared, run)
     folder.mkdir(mode=0o700)

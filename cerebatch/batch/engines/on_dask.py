@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +17,7 @@ from cerebatch.batch.engines.stage_process import StageProcess
 from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
+from cerebatch.io.process import node_name
 
 SETTINGS = {
     # The relay decides what is tried again: it knows what was lost with a worker.
@@ -66,6 +67,8 @@ class DaskEngine:
         self._fewest_threads = min(need.threads for need in needs.values() if need.kind == "cpu")
         self._futures: dict[str, Any] = {}
         self._calls: dict[str, Needs] = {}
+        self._hosts: dict[str, str] = {}
+        self._bound: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         client.subscribe_topic(_TOPIC, lambda told: tell(Event(**told[1]["event"])))
 
@@ -86,16 +89,36 @@ class DaskEngine:
     def submit(self, call: Call, done: Done) -> None:
         """Hand a call to Dask."""
         case, needs = call.job.name, call.needs
+        beside = self._beside(call.avoid, needs) if call.avoid else set()
         future = self._client.submit(
             run_call, call,
             # Dask keeps statistics of each group of keys: a stage is a group, a case must not be one.
             key=f"{call.stage}-{uuid.uuid4().hex}",
             resources={"cores": needs.threads, "memory_gb": needs.memory_gb},
             priority=self._priority[call.stage],
+            workers=sorted(beside) or None,
         )  # fmt: skip
         with self._lock:
+            if beside:
+                self._bound[case] = beside
             self._futures[case], self._calls[case] = future, needs
         future.add_done_callback(lambda ended: self._ended(call, ended, done))
+
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """Whether a worker that holds the call is connected, and not known to live on one of these hosts."""
+        return bool(self._beside(hosts, needs))
+
+    def _beside(self, hosts: Collection[str], needs: Needs) -> set[str]:
+        """Addresses of these workers; where a worker lives is known once it has answered a call."""
+        with self._lock:
+            known = dict(self._hosts)
+        return {
+            str(worker.address)
+            for worker in list(self._scheduler.running)
+            if worker.nthreads >= needs.threads
+            and worker.resources.get("memory_gb", 0) >= needs.memory_gb
+            and known.get(str(worker.address)) not in hosts
+        }
 
     def cancel(self, case: str) -> None:
         """Take a call back; a stage that is at work goes on until it ends, and its result is not heard."""
@@ -106,11 +129,20 @@ class DaskEngine:
 
     def want(self, waiting: int) -> None:
         """Keep as many jobs as there is work for."""
+        self._release_stranded()
         if self._jobs is None:
             return
         with self._lock:
             calls = list(self._calls.values())
         self._jobs.keep(calls, waiting)
+
+    def _release_stranded(self) -> None:
+        """Take back calls that may run only on workers that are gone; the run hands them out again."""
+        here = set(self._scheduler.workers)
+        with self._lock:
+            stranded = [self._futures[case] for case, bound in self._bound.items() if not bound & here]
+        for future in stranded:
+            future.cancel(force=True)
 
     def close(self) -> None:
         """Take back what is left."""
@@ -121,14 +153,29 @@ class DaskEngine:
 
     def _ended(self, call: Call, future: Any, done: Done) -> None:
         try:
-            result = _result(call, future)
+            result = self._result(call, future)
         except Exception as error:  # the result went with its worker, before it was fetched
             result = _lost(call, error)
             future.cancel(force=True)
         with self._lock:
             self._futures.pop(call.job.name, None)
             self._calls.pop(call.job.name, None)
+            bound = self._bound.pop(call.job.name, None)
+        stranded = bound and not bound & set(self._scheduler.workers)
+        if stranded and isinstance(result, EngineFailure) and result.kind == CANCELLED:
+            result = _lost(call, RuntimeError("the workers beside those that failed it are gone"))
         done(result)
+
+    def _result(self, call: Call, future: Any) -> Result:
+        if future.status == "finished":
+            address, host, result = future.result(timeout=_FETCH_SECONDS)
+            with self._lock:
+                self._hosts[address] = host
+            found: Result = result
+            return found
+        if future.status == "cancelled":
+            return EngineFailure(call.job.name, call.stage, CANCELLED, "taken back by the run")
+        return _lost(call, future.exception())
 
 
 @contextmanager
@@ -171,28 +218,20 @@ def tls_files(folder: Path) -> tuple[Path, Path, Path]:
     return folder / "tls-ca.pem", folder / "tls-cert.pem", folder / "tls-key.pem"
 
 
-def _result(call: Call, future: Any) -> Result:
-    if future.status == "finished":
-        result: Result = future.result(timeout=_FETCH_SECONDS)
-        return result
-    if future.status == "cancelled":
-        return EngineFailure(call.job.name, call.stage, CANCELLED, "taken back by the run")
-    return _lost(call, future.exception())
-
-
 def _lost(call: Call, error: BaseException | None) -> EngineFailure:
     return EngineFailure(
         call.job.name, call.stage, LOST, f"its worker was lost or failed ({type(error).__name__}: {error})."
     )
 
 
-def run_call(call: Call) -> Result:
-    """What a Dask task does: give the call to a child process of the worker."""
+def run_call(call: Call) -> tuple[str, str, Result]:
+    """What a Dask task does: give the call to a child process of the worker; where it is, and what came of it."""
     from distributed import get_worker
 
     worker = get_worker()
     with _borrowed(worker) as process:
-        return process.run(call, lambda event: worker.log_event(_TOPIC, {"event": asdict(event)}))
+        result = process.run(call, lambda event: worker.log_event(_TOPIC, {"event": asdict(event)}))
+    return str(worker.address), node_name(), result
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import math
 import platform
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure
 from cerebatch.batch.engines.ray_actor import Ready, WarmUp
 from cerebatch.batch.engines.ray_handle import ActorHandle, ActorLostError, Actors, ActorUnfitError, ended_with_the_run
 from cerebatch.batch.engines.ray_head import RayHead
+from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
 from cerebatch.errors import SettingsError
@@ -83,7 +84,8 @@ class RayEngine:
         self._address, self._start_jobs, self._idle_seconds = address, start_jobs, 60 * idle_minutes
         self._changed = threading.Condition()
         self._calls: deque[tuple[Call, Done]] = deque()
-        self._wanted = self._live = self._given_up = 0
+        self._wanted = self._given_up = 0
+        self._live: Counter[str] = Counter()
         self._busy_at = time.monotonic()
         self._closing, self._broken, self._worked = False, "", False
         self._head: RayHead | None = None
@@ -92,7 +94,7 @@ class RayEngine:
     @property
     def slots(self) -> int:
         """Actors that live; 1 where none can, so that calls are handed in and answered with the reason."""
-        return 1 if self._broken else self._live
+        return 1 if self._broken else self._live.total()
 
     @property
     def broken(self) -> str:
@@ -224,8 +226,8 @@ class RayEngine:
                 if ready is None:
                     continue
                 self._welcome(head, ready)
-                with self._alive():
-                    for call, done in self._calls_for(actor):
+                with self._alive(ready.node):
+                    for call, done in self._calls_for(actor, ready.node):
                         result = actor.run(call, self._tell, self._goes_on)
                         if isinstance(result, Progress):
                             lost, self._worked = 0, True
@@ -262,25 +264,39 @@ class RayEngine:
         self._tell(Event("", "said", message=f"actor {ready.pid} on {ready.host}: {ready.device}"))
 
     @contextlib.contextmanager
-    def _alive(self) -> Iterator[None]:
+    def _alive(self, host: str) -> Iterator[None]:
         with self._changed:
-            self._live += 1
+            self._live[host] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._live -= 1
+                self._live[host] -= 1
 
-    def _calls_for(self, actor: ActorHandle) -> Iterator[tuple[Call, Done]]:
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """Whether an actor lives on a host that is not among these."""
+        del needs
+        return any(count and host not in hosts for host, count in self._live.items())
+
+    def _fitting(self, host: str) -> tuple[Call, Done] | None:
+        """The first call that waits and need not keep away from a host."""
+        for pair in self._calls:
+            call = pair[0]
+            if host not in call.avoid or not self.has_place_beside(call.avoid, call.needs):
+                self._calls.remove(pair)
+                return pair
+        return None
+
+    def _calls_for(self, actor: ActorHandle, host: str) -> Iterator[tuple[Call, Done]]:
         """Calls, each handed out when the actor answered a moment ago, until it is not needed any more."""
         while self._is_needed():
             actor.ping()
             with self._changed:
-                if not self._calls:
+                taken = self._fitting(host)
+                if taken is None:
                     self._changed.wait(1.0)
                     continue
                 self._busy_at = time.monotonic()
-                taken = self._calls.popleft()
             yield taken
 
     def _no_actors(self, call: Call) -> EngineFailure:

@@ -19,6 +19,7 @@ from cerebatch.batch.engines.base import Result
 from cerebatch.batch.engines.stage_process import killed_for_memory
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.errors import SettingsError
+from cerebatch.io.process import node_name
 
 _LOOK_SECONDS = 0.2
 
@@ -35,11 +36,14 @@ class Ready:
     host : str
     device : str
         Name of the GPU, or "CPU".
+    node : str
+        The host by its name in the batch scheduler.
     """
 
     pid: int
     host: str
     device: str
+    node: str
 
 
 class RayActor:
@@ -124,7 +128,7 @@ class RayActor:
         self._set_threads()
         if warm_up is not None:
             warm_up()
-        return Ready(os.getpid(), platform.node(), device)
+        return Ready(os.getpid(), platform.node(), device, node_name())
 
     def _advance(self, call: Call, tell: Tell) -> Progress:
         self._set_threads()

@@ -6,27 +6,28 @@ leases only keep work from being done twice. Ages are told by the clock of the f
 
 from __future__ import annotations
 
+import errno
 import os
-import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import ValidationError
 
-from cerebatch.batch.ledger.records import read_model, temporary_name, utc_now
+from cerebatch.batch.ledger.records import read_model, utc_now
+from cerebatch.io.process import ProcessIdentity
+from cerebatch.io.temporary import clock, temporary_name
+
+_ASK_AGAIN_SECONDS = 0.2
 
 
-class Lease(BaseModel):
-    """The content of a lease.
+class Lease(ProcessIdentity):
+    """The content of a lease: the driver that holds it, and for what.
 
     Attributes
     ----------
     run : str
         Id of the run that holds it.
-    host : str
-    pid : int
-        Of the driver.
     stage : str
         At work now, or waiting for its turn.
     started : bool
@@ -37,11 +38,7 @@ class Lease(BaseModel):
         After so long without renewal it is stale.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     run: str
-    host: str
-    pid: int
     stage: str = ""
     started: bool = False
     taken: str = ""
@@ -54,7 +51,7 @@ def read_lease(path: Path) -> Lease | None:
 
 
 def is_stale(path: Path, lease: Lease, now: Callable[[], float] | None = None) -> bool:
-    """Whether a lease is gone, was not renewed for its time, or its driver was on this host and lives no more.
+    """Whether a lease is gone, was not renewed for its time, or its driver is gone for sure.
 
     Parameters
     ----------
@@ -64,7 +61,7 @@ def is_stale(path: Path, lease: Lease, now: Callable[[], float] | None = None) -
     now : callable, optional
         Gives the time by the clock of the file system, seconds, for who looks at many; left out, it is asked.
     """
-    if lease.host == platform.node() and not psutil.pid_exists(lease.pid):
+    if lease.is_gone:
         return True
     try:
         return (now() if now else clock(path.parent)) - path.stat().st_mtime > lease.seconds
@@ -114,12 +111,39 @@ def renew(path: Path, lease: Lease) -> bool:
     -------
     ours : bool
         False if another run took it because it was stale.
+
+    Raises
+    ------
+    OSError
+        That cannot be told now, or it cannot be written.
     """
+    if is_lost(path, lease.run):
+        return False
     holder = read_lease(path)
-    if holder is None or holder.run != lease.run:
+    if holder is None:
+        raise OSError(errno.EIO, "a lease that cannot be read", str(path))
+    if holder.run != lease.run:
         return False
     _written(path, lease.model_copy(update={"taken": holder.taken})).replace(path)
     return True
+
+
+def is_lost(path: Path, run: str) -> bool:
+    """Whether a case that a run held is now another's or nobody's, for sure; False where that cannot be told."""
+    for _ in range(2):
+        try:
+            return Lease.model_validate_json(path.read_bytes()).run != run
+        except FileNotFoundError:
+            # Network file systems remember for a while that a file was not there; they are asked again for a list.
+            try:
+                if path not in set(path.parent.iterdir()):
+                    return True
+            except OSError:
+                return False
+            time.sleep(_ASK_AGAIN_SECONDS)
+        except (OSError, ValidationError):
+            return False
+    return False
 
 
 def release(path: Path, lease: Lease) -> None:
@@ -153,13 +177,3 @@ def _written(path: Path, lease: Lease) -> Path:
     temporary = temporary_name(path)
     temporary.write_text(lease.model_dump_json())
     return temporary
-
-
-def clock(folder: Path) -> float:
-    """Time by the clock of the file system of a folder, seconds."""
-    probe = temporary_name(folder / "clock")
-    probe.touch()
-    try:
-        return probe.stat().st_mtime
-    finally:
-        probe.unlink(missing_ok=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -11,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cerebatch.batch.ledger.records import utc_now, write_model
+from cerebatch.io.process import ProcessIdentity
 
 
 def new_run_id() -> str:
@@ -18,8 +17,8 @@ def new_run_id() -> str:
     return f"{utc_now().replace(':', '').replace('-', '')}-{secrets.token_hex(3)}"
 
 
-class Manifest(BaseModel):
-    """What a run set out to do.
+class Manifest(ProcessIdentity):
+    """What a run set out to do, and the driver that did.
 
     Attributes
     ----------
@@ -27,8 +26,7 @@ class Manifest(BaseModel):
         Id.
     began : str
         UTC, ISO 8601.
-    host : str
-    pid : int
+    host, pid, boot, namespace, born
         Of the driver.
     command : list of str
     profile : str
@@ -41,17 +39,13 @@ class Manifest(BaseModel):
         Name of what is no case of the run -> why.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     run: str = Field(default_factory=new_run_id)
     began: str = Field(default_factory=utc_now)
-    host: str = Field(default_factory=platform.node)
-    pid: int = Field(default_factory=os.getpid)
-    command: list[str] = []
+    command: list[str] = Field(default=[])
     profile: str
     stages: list[str]
     cases: list[str]
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = Field(default={})
 
 
 class End(BaseModel):

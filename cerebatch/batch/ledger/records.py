@@ -8,21 +8,20 @@ not, as in a folder that was copied or archived, the digest decides. There is no
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cerebatch.io.atomic import write_text
+
 _Model = TypeVar("_Model", bound=BaseModel)
+
+Fault = Literal["case", "place", "unknown"]
 
 KILLED, HANG, LOST, DISK_FULL = "Killed", "Hang", "Lost", "DiskFull"
 """Failures of the place rather than of a stage: ended for its memory, past its time, gone with its worker, no space."""
@@ -150,6 +149,10 @@ class Failure(BaseModel):
         Of the stage; empty where it could not even be planned.
     limits : dict
         Memory and time that it had. While they and the key are the same it would fail again.
+    host : str
+        Where it happened; empty where that is not known.
+    fault : {"case", "place", "unknown"}
+        Of the scan and the settings; of the host, the file system or the installation there; of either.
     when : str
         UTC, ISO 8601.
     """
@@ -162,11 +165,13 @@ class Failure(BaseModel):
     message: str
     key: str = ""
     limits: dict[str, float] = {}
+    host: str = ""
+    fault: Fault = "unknown"
     when: str = Field(default_factory=utc_now)
 
     def would_repeat(self, stage: str, key: str, limits: dict[str, float]) -> bool:
         """Whether the same stage under the same limits would fail the same way."""
-        own_fault = bool(self.key) and self.kind not in (LOST, DISK_FULL)
+        own_fault = bool(self.key) and (self.fault == "case" or self.kind in (KILLED, HANG))
         return own_fault and (self.stage, self.key, self.limits) == (stage, key, limits)
 
 
@@ -196,36 +201,7 @@ def read_record(path: Path) -> Record | None:
 
 def write_model(path: Path, model: BaseModel) -> None:
     """Write a record or failure so that a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
-    temporary.write_text(model.model_dump_json(indent=2) + "\n")
-    temporary.replace(path)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that nothing else uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-
-
-def sweep(path: Path) -> None:
-    """Remove what a killed process left beside `path` under a temporary name."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-@contextmanager
-def temporary_folder(beside: Path) -> Iterator[Path]:
-    """A folder for an output that is not yet whole, on the same file system; gone afterwards."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    folder = temporary_name(beside)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    write_text(path, model.model_dump_json(indent=2) + "\n")
 
 
 def publish(source: Path, target: Path) -> dict[str, FileStamp]:

@@ -8,21 +8,20 @@ gone. A file that is missing or broken counts as not written.
 from __future__ import annotations
 
 import contextlib
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Literal
 
-from cerebatch.batch.ledger.lease import Lease, clock
+from cerebatch.batch.ledger.lease import Lease
 from cerebatch.batch.ledger.manifest import End, Manifest, end_path, manifest_path, runs_folder
 from cerebatch.batch.ledger.records import Failure, read_model, utc_now
 from cerebatch.batch.reporting.case_status import CaseStatus, ChangedFile, State, look
 from cerebatch.errors import DatasetError
+from cerebatch.io.temporary import clock
 
 READERS = 8
 """Threads: reading waits for the file server most of the time."""
@@ -116,10 +115,11 @@ class Status:
     stages : list of StageStatus
         In the order in which they run.
     at_work : dict
-        Case -> its lease: "run" (id), "host" and "pid" of the driver, "stage" (that it is at or waits for; empty if
-        not known yet), "taken" (UTC, ISO 8601), "seconds" (after which it is stale unless renewed).
+        Case -> its lease: "host", "pid", "boot", "namespace" and "born" of the driver, "run" (id), "stage" (that it is
+        at or waits for; empty if not known yet), "taken" (UTC, ISO 8601), "seconds" (after which it is stale unless
+        renewed).
     failed : list of Failure
-        "case", "stage", "kind", "message", "key", "limits", "when", see `records.Failure`.
+        "case", "stage", "kind", "message", "key", "limits", "host", "fault", "when", see `records.Failure`.
     failed_by_kind : dict
         Kind of failure -> number of cases, the most frequent first.
     left_out : dict
@@ -288,15 +288,5 @@ def _run_status(out_dir: Path, manifest: Manifest, cases: int, alive: set[str]) 
 
 
 def _lives(manifest: Manifest) -> bool:
-    """Whether the driver is a process of this host: while its first job waits in a queue it holds no lease."""
-    import psutil
-
-    if manifest.host != platform.node():
-        return False
-    try:
-        process = psutil.Process(manifest.pid)
-        began = datetime.fromisoformat(manifest.began).timestamp()
-        # A process that began after the run has got the number of one that ended.
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < began + 60
-    except (psutil.Error, ValueError):
-        return False
+    """Whether the driver is a process that is seen from here: while its first job waits it holds no lease."""
+    return manifest.is_in_sight and not manifest.is_gone

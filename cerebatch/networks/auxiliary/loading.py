@@ -37,8 +37,8 @@ def helper_weights(name: Helper, folder: Path | None = None, resolution: float |
     if not path.exists():
         who = f"{folder} holds" if folder else "cerebatch brings"
         raise SettingsError(
-            f"{who} no weights of the {name} network ({path.name}). Leave its option out, or give --helpers a folder "
-            "with weights that `cerebatch train` wrote."
+            f"{who} no weights of the {name} network ({path.name}). Leave its option out, or give "
+            "--auxiliary-weights a folder with weights that `cerebatch train` wrote."
         )
     return path
 

@@ -10,8 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from cerebatch.errors import SettingsError
+from cerebatch.io.atomic import write_text
 from cerebatch.io.bids import Case, output_name
-from cerebatch.io.files import write_image, write_label_table, write_rows, write_whole
+from cerebatch.io.files import write_image, write_label_table, write_rows
 from cerebatch.measures.volumes import counted_cm3, table
 from cerebatch.simulation.cohorts.descriptions import cohort_description, write_descriptions
 from cerebatch.simulation.cohorts.people import Person
@@ -111,7 +112,7 @@ def write_simulated(
             if tell is not None and (number % 100 == 0 or number == len(tasks)):
                 tell(f"{number} of {len(tasks)} people")
     (heading, *first), *others = (task.volumes.read_text().splitlines(keepends=True) for task in tasks)
-    write_whole(truth / VOLUMES, "".join([heading, *first, *(line for _, *lines in others for line in lines)]))
+    write_text(truth / VOLUMES, "".join([heading, *first, *(line for _, *lines in others for line in lines)]))
 
 
 @contextmanager

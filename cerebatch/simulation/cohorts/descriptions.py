@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cerebatch import __version__
 from cerebatch.io.files import write_json
 from cerebatch.measures.volumes import COLUMNS
 from cerebatch.simulation.cohorts.published_cohorts import DIAGNOSES
@@ -36,7 +36,7 @@ def cohort_description(source: Source, seed: int, voxel_mm: float) -> dict[str, 
     licence = {} if source.licence is None else {"License": source.licence}
     return {
         "Name": "Simulated lifespan cohort (not people)", "BIDSVersion": _BIDS_VERSION, "DatasetType": "raw", **licence,
-        "GeneratedBy": [{"Name": TOOL, "Version": __version__, "Description": words}], KEY: True,
+        "GeneratedBy": [{"Name": TOOL, "Version": version("cerebatch"), "Description": words}], KEY: True,
     }  # fmt: skip
 
 

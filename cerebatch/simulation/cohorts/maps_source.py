@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.building.arbor import CORES, depth_within_mm
+from cerebatch.building.arbor import depth_within_mm
 from cerebatch.building.build import label_maps
 from cerebatch.errors import InputError
 from cerebatch.io.labelmaps import map_name
-from cerebatch.labels import LABELS
+from cerebatch.labels import LABELS, WHITE_MATTER, white_matter_of
 from cerebatch.simulation.anatomy import control_grid
 from cerebatch.simulation.anatomy.anatomy import Anatomy
 from cerebatch.simulation.anatomy.change import Change
@@ -198,15 +198,15 @@ def map_anatomy(lobules: Lobules) -> Anatomy:
     distance_mm = ndimage.distance_transform_edt(~labelled, sampling=grid.voxel_sizes_mm)
     depth_mm = (half_mm - distance_mm).astype(np.float32)
     del distance_mm
-    for core in CORES:
-        one_side = np.where((dseg > core - CORES[0]) & (dseg <= core), dseg, np.uint8(0))
+    for core in WHITE_MATTER:
+        one_side = np.where(white_matter_of(dseg) == core, dseg, np.uint8(0))
         own = (one_side > 0) & (one_side != core)
         depth_mm[own] = depth_within_mm(one_side, core, grid)[own] - half_mm
-    core_mm = ndimage.distance_transform_edt(~np.isin(dseg, CORES), sampling=grid.voxel_sizes_mm)
+    core_mm = ndimage.distance_transform_edt(~np.isin(dseg, WHITE_MATTER), sampling=grid.voxel_sizes_mm)
     depth_mm[labelled] += np.maximum(BOTTOM_MM - core_mm[labelled], 0).astype(np.float32)
     del core_mm
     cells = np.where(lobules.outline, dseg[tuple(nearest(labelled, grid))], np.uint8(0))
-    cells[~labelled & np.isin(cells, CORES)] = 0
+    cells[~labelled & np.isin(cells, WHITE_MATTER)] = 0
     # Distances between voxel centres come in steps, and volumes would, too.
     depth_mm = ndimage.gaussian_filter(depth_mm, _DEPTH_SMOOTHING, truncate=3.0)
     own_share = np.array([1 - labelled[cells == label.index].mean() for label in LABELS])

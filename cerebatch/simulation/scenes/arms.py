@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cerebatch.building.arbor import CORES
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.simulation.scenes.pose import Pose
 from cerebatch.simulation.scenes.scene import HeadMap, Lobules, Scene, make_scene, pose_in
 
@@ -48,7 +48,7 @@ def of_arm(lobules: Lobules, arm: Arm, seed: int = 1) -> Lobules:
     seed : int
         Of the thickness.
     """
-    core = np.isin(lobules.dseg, CORES)
+    core = np.isin(lobules.dseg, WHITE_MATTER)
     if arm == "labels":
         return lobules
     if arm == "none":
@@ -99,7 +99,7 @@ def blind_arbor(lobules: Lobules, share: float, seed: int = 1) -> NDArray[np.boo
         With the core.
     """
     dseg, grid = lobules.dseg, lobules.grid
-    core = np.isin(dseg, CORES)
+    core = np.isin(dseg, WHITE_MATTER)
     lobule = (dseg > 0) & ~core
     depth_mm = ndimage.distance_transform_edt(dseg > 0, sampling=grid.voxel_sizes_mm).astype(np.float32)
     drawn = _smooth_noise(dseg.shape, _THICKNESS_MM / grid.voxel_sizes_mm, np.random.default_rng(seed))

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import labels
-from cerebatch.building.arbor import CORES, grow
+from cerebatch.building.arbor import grow
 from cerebatch.building.head import read_head_codes
 from cerebatch.errors import LabelMapError
 from cerebatch.io.labelmaps import map_name, read_codes
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.tissues import TISSUE_OF_CODE, TISSUES
 from cerebatch.measures.morphology import closed
 from cerebatch.simulation.scenes.pose import Pose, Shape, find_pose
@@ -198,23 +199,21 @@ def make_scene(
     inset = np.zeros(grid.shape, dtype=np.uint8)
     if erased:
         inset[lobules.outline & (around != STEM)] = GREY + 1
-        core = np.isin(lobules.dseg, CORES).astype(np.float32)
+        core = np.isin(lobules.dseg, WHITE_MATTER).astype(np.float32)
         smooth = ndimage.gaussian_filter(core, _CORE_SMOOTHING_MM / lobules.grid.voxel_sizes_mm) > 0.5
         inset[smooth & (inset > 0)] = WHITE + 1
     else:
         inset[lobules.outline & ~np.isin(around, (STEM, WHITE))] = (GREY if filled else FLUID) + 1
         inset[labelled] = np.where(lobules.white[labelled], np.uint8(WHITE + 1), np.uint8(GREY + 1))
     truth = np.where(labelled, lobules.dseg, np.uint8(0))
-    core_code = np.where(truth <= CORES[0], np.uint8(CORES[0]), np.uint8(CORES[1]))
-    dseg = np.where(labelled & lobules.white, core_code, truth)
+    dseg = np.where(labelled & lobules.white, labels.white_matter_of(truth), truth)
     return Scene(head, pose, inset, dseg, truth, grid, _figures(lobules, head, around, grid))
 
 
 def pose_in(lobules: Lobules, head: HeadMap) -> Pose:
     """Where a lobule map comes to lie in a head (`pose.find_pose`)."""
-    half = labels.LABELS[len(labels.STRUCTURES)].index
-    side = lobules.dseg[tuple(nearest(lobules.dseg > 0, lobules.grid))]
-    shape = Shape(lobules.outline & (side < half), lobules.outline & (side >= half), lobules.white, lobules.grid)
+    side = labels.side_of(lobules.dseg)[tuple(nearest(lobules.dseg > 0, lobules.grid))]
+    shape = Shape(lobules.outline & (side == 1), lobules.outline & (side == 2), lobules.white, lobules.grid)
     outside = np.isin(head.material, (AIR, STEM, BONE, FAT, MUSCLE))
     return find_pose(shape, head.own, outside, f"{lobules.name} in {head.name}")
 

@@ -14,10 +14,11 @@ from torch.nn import functional
 from cerebatch.labels import STRUCTURES
 from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import Architecture, Card, Task
-from cerebatch.networks.inputs import LOBULES, brain_region, image_channel, lobules_of, sides_of
-from cerebatch.networks.one_side import seen_mask, side_input, whole_input
+from cerebatch.networks.cascade import Channels, mirrored_channels
+from cerebatch.networks.inputs import LOBULES, brain_region, image_channel, sides_of
+from cerebatch.networks.one_side import left_structures, seen_mask, side_input, whole_input
 from cerebatch.spatial.space import LabelMap, Volume
-from cerebatch.training.appearance import Scene, drawn_scene
+from cerebatch.training.appearance import Scene, drawn_scene, turned
 from cerebatch.training.geometry import COARSE_MM, Geometries
 from cerebatch.training.outlined import (
     OutlinedScan,
@@ -125,10 +126,10 @@ class CascadeLesson:
         t1w, t2w, atlas, known = _turned(drawn) if turn else drawn
         torch.manual_seed(seed)
         if isinstance(known, Scene):
-            left = np.where(known.truth <= len(STRUCTURES), known.truth, np.uint8(0))
+            left = left_structures(known.truth)
             seen, block = side_input(t1w, t2w, atlas, seen_mask(imperfect((left > 0).mean(axis=0, dtype=np.float32))))
             logits = forward(_tensor(seen))
-            target = torch.from_numpy(lobules_of(left[:, *block]).astype(np.int64)).to(logits.device)
+            target = torch.from_numpy(left[:, *block].astype(np.int64)).to(logits.device)
             return soft_loss(logits, target, 8 / max(1, int((left > 0).sum())))
         own = (known.manual > 0) & known.left
         seen, block = side_input(t1w, t2w, atlas, seen_mask(imperfect(own.astype(np.float32))))
@@ -166,7 +167,7 @@ class CascadeLesson:
         if self._task == "sides":
             found = forward(_tensor(whole_input(t1w, t2w, scene.atlas)))[0].argmax(0).cpu().numpy()
             return np.array([_dice(found > 0, truth > 0)])
-        left = np.where(truth <= len(STRUCTURES), truth, np.uint8(0))
+        left = left_structures(truth)
         seen, block = side_input(t1w, t2w, scene.atlas, seen_mask(left > 0))
         found = forward(_tensor(seen))[0].argmax(0).cpu().numpy()
         own = left[block]
@@ -184,13 +185,9 @@ def imperfect(share: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _turned(
     drawn: tuple[Volume, Volume, LabelMap | None, Scene | OutlinedScan],
 ) -> tuple[Volume, Volume, LabelMap | None, Scene | OutlinedScan]:
-    from cerebatch.labels import mirrored
-    from cerebatch.training.appearance import turned
-
     t1w, t2w, atlas, known = drawn
-    flipped = None if atlas is None else mirrored(np.ascontiguousarray(atlas[::-1]))
-    other = turned(known) if isinstance(known, Scene) else mirrored_scan(known)
-    return np.ascontiguousarray(t1w[::-1]), np.ascontiguousarray(t2w[::-1]), flipped, other
+    seen = mirrored_channels(Channels(t1w, t2w, atlas))
+    return seen.t1w, seen.t2w, seen.atlas, turned(known) if isinstance(known, Scene) else mirrored_scan(known)
 
 
 def _tensor(image: Volume) -> Tensor:

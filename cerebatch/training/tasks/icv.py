@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cerebatch.building.head import read_head_codes
+from cerebatch.io.atomic import written_whole
 from cerebatch.io.labelmaps import map_name
 from cerebatch.library.tissues import TISSUE_OF_CODE, TISSUES, rendered
 from cerebatch.networks.auxiliary.intracranial import VOXEL_MM, as_input, head_grid, network, on_head_grid
@@ -162,13 +163,11 @@ def _make(path: Path, target: Path) -> str:
     seen: list[Volume] = [on_head_grid(mask, grid, mni_from_native) for mask in (*masks, inside.astype(np.float32))]
     # What lies beyond the map's edge is air.
     seen[0] += 1 - np.sum(seen[:-1], axis=0)
-    unfinished = target.with_suffix(".tmp")
-    with unfinished.open("wb") as stream:
+    with written_whole(target) as unfinished, unfinished.open("wb") as stream:
         np.savez_compressed(
             stream,
             shares=np.round(255 * np.stack(seen)).astype(np.uint8),
             icv_cm3=inside.sum() * grid.voxel_volume_mm3 / 1000,
             determinant=np.linalg.det(mni_from_native[:3, :3]),
         )
-    unfinished.rename(target)
     return map_name(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ class Losing:
             self.relay.hear(started)
             done(EngineFailure(call.job.name, call.stage, LOST, "gone."))
             self.relay.hear_later(replace(started, message="late"))
+
+    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
+        """There is this place alone."""
+        del hosts, needs
+        return False
 
     def cancel(self, case: str) -> None:
         """Nothing waits."""

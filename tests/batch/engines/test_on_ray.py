@@ -271,7 +271,7 @@ def test_all_is_gone_soon_after_the_driver_was_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
         "sys.argv = ['x']\n"
-        f"exec(open({str(Path(__file__).with_name('cohort.py'))!r}).read().split('def main')[0], globals())\n"
+        f"exec(open({str(Path(__file__).parents[1] / 'cohort.py')!r}).read().split('def main')[0], globals())\n"
         "from cerebatch.batch.advance import Call\n"
         "from cerebatch.batch.engines.on_ray import Actors, RayEngine\n"
         f"out = Path({str(tmp_path)!r}) / 'out'; out.mkdir()\n"

@@ -54,7 +54,7 @@ class PretendedActor:
                 while go_on():
                     time.sleep(0.01)
                 return None
-        return Ready(0, "node-1", "CPU")
+        return Ready(0, "node-1", "CPU", "node-1")
 
     def ping(self) -> None:
         pass

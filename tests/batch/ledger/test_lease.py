@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 
 from cerebatch.batch.job import Job
-from cerebatch.batch.ledger.lease import Lease, is_stale, read_lease, release, renew, take
+from cerebatch.batch.ledger.lease import Lease, is_lost, is_stale, read_lease, release, renew, take
+from cerebatch.io.process import this_process
 
 OURS = Lease(run="ours", host="here", pid=1, seconds=60)
 THEIRS = Lease(run="theirs", host="there", pid=2, seconds=60)
@@ -76,12 +76,32 @@ def test_a_stale_one_is_taken_over(job: Job) -> None:
 def test_that_of_a_driver_of_this_host_that_died_is_stale_at_once(job: Job) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         pass
-    take(job.lease_path, OURS.model_copy(update={"host": platform.node(), "pid": dead.pid}))
+    here = this_process().model_dump()
+    take(job.lease_path, OURS.model_copy(update=here | {"pid": dead.pid}))
     assert take(job.lease_path, THEIRS) is None
-    held = read_lease(job.lease_path)
-    assert held is not None
-    alive = held.model_copy(update={"host": platform.node(), "pid": os.getpid()})
-    assert not is_stale(job.lease_path, alive)
+    assert not is_stale(job.lease_path, THEIRS.model_copy(update=here))
+
+
+@pytest.mark.parametrize("what", ["host", "boot", "namespace"])
+def test_that_of_a_driver_that_cannot_be_seen_from_here_holds(job: Job, what: str) -> None:
+    """In a container of this host, say: its processes have numbers that mean nothing here."""
+    unseen = this_process().model_dump() | {"pid": 2**22 + 1, what: "another"}
+    take(job.lease_path, OURS.model_copy(update=unseen))
+    assert take(job.lease_path, THEIRS) is not None
+
+
+@pytest.mark.parametrize("content", [None, "another run's", "{"])
+def test_a_lease_is_lost_only_for_sure(job: Job, content: str | None) -> None:
+    take(job.lease_path, OURS)
+    assert not is_lost(job.lease_path, "ours")
+    job.lease_path.unlink()
+    if content == "{":
+        job.lease_path.write_text(content)
+        with pytest.raises(OSError, match="cannot be read"):
+            renew(job.lease_path, OURS)
+    elif content:
+        take(job.lease_path, THEIRS)
+    assert is_lost(job.lease_path, "ours") == (content != "{")
 
 
 def test_a_renewed_one_is_not_stale_and_says_what_is_at_work(job: Job) -> None:

@@ -20,10 +20,9 @@ from cerebatch.batch.ledger.records import (
     publish,
     read_record,
     stage_key,
-    temporary_folder,
-    temporary_name,
     write_model,
 )
+from cerebatch.io.temporary import temporary_folder, temporary_name
 
 one_folder_for_all_examples = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -114,7 +113,7 @@ class TestWritingRecords:
         assert "é" in text
         assert json.loads(text) == {
             "case": "sub-01", "stage": "prepare", "kind": "StageError", "message": "é", "key": "", "limits": {},
-            "when": "2026-11-22T23:56:08Z",
+            "when": "2026-11-22T23:56:08Z", "host": "", "fault": "unknown",
         }  # fmt: skip
         assert text.endswith("\n")
 

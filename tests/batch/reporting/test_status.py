@@ -21,6 +21,7 @@ from cerebatch.batch.ledger.records import Failure, read_record, write_model
 from cerebatch.batch.reporting.status import Status, gather
 from cerebatch.cli.main import app
 from cerebatch.errors import DatasetError
+from cerebatch.io.process import this_process
 from cerebatch.timing import Step
 
 STAGES = ["draw", "count"]
@@ -73,7 +74,8 @@ def carry(out: Path, name: str, *stages: str, settings: int = 0) -> SmallJob:
 
 def expect(out: Path, *cases: str, **about: object) -> Manifest:
     """A run that set out to do these cases; its driver is gone."""
-    manifest = Manifest.model_validate({"profile": "serial", "stages": STAGES, "cases": cases, "pid": NOBODY} | about)
+    driver = this_process().model_dump() | {"pid": NOBODY}
+    manifest = Manifest.model_validate(driver | {"profile": "serial", "stages": STAGES, "cases": cases} | about)
     begin(out, manifest)
     return manifest
 
@@ -265,7 +267,7 @@ class TestRuns:
         expect(out, "a", pid=os.getpid())
         assert [one.how for one in gather(out).runs] == ["runs"]
 
-    @pytest.mark.parametrize("about", [{"host": "elsewhere"}, {"began": "2001-01-01T00:00:00Z"}, {"began": "once"}])
+    @pytest.mark.parametrize("about", [{"host": "elsewhere"}, {"born": "1"}, {"boot": "another"}])
     def test_another_process_of_that_number_is_not_the_driver(self, out: Path, about: dict[str, str]) -> None:
         expect(out, "a", pid=os.getpid(), **about)
         assert [one.how for one in gather(out).runs] == ["was killed"]
@@ -378,8 +380,8 @@ class TestCommand:
         assert " ".join(told["stages"][0]) == (
             "name done at_work failed to_do timed mean_seconds largest_seconds peak_mb"
         )
-        assert " ".join(told["at_work"]["at-work"]) == "run host pid stage started taken seconds"
-        assert " ".join(told["failed"][0]) == "case stage kind message key limits when"
+        assert " ".join(told["at_work"]["at-work"]) == ("host pid boot namespace born run stage started taken seconds")
+        assert " ".join(told["failed"][0]) == "case stage kind message key limits host fault when"
         assert " ".join(told["runs"][0]) == "run began host pid profile cases how ended counts"
         assert told["left_out"] == {"odd": "no T1w"}
 

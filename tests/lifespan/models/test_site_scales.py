@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lifespan.grouping import Groups
 from lifespan.models.site_scales import LARGEST_SCALE_SD, site_scales
-from lifespan.models.whitening import Groups
 
 
 def drawn(between: float, sites: int, people: int, seed: int) -> tuple[np.ndarray, Groups, np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifespan.models.whitening import Groups, Whitening, unit
+from lifespan.grouping import Groups
+from lifespan.models.whitening import Whitening, unit
 
 
 def both(rho: float, site_sd: float) -> tuple[Whitening, np.ndarray]:

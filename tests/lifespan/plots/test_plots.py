@@ -46,8 +46,10 @@ def embedded(folder: Path) -> dict[str, object]:
 
 class TestFiles:
     def test_there_is_a_page_of_each_measure_and_one_html(self, written: Path) -> None:
-        pages = {f"lifespan_{m}.{kind}" for m in ("absolute", "percent_icv") for kind in ("png", "svg")}
-        assert {path.name for path in written.iterdir()} == pages | {"lifespan.html"}
+        names, measures = ("lifespan", "fan", "rate", "sexes"), ("absolute", "percent_icv")
+        pages = {f"{name}_{m}.{kind}" for name in names for m in measures for kind in ("png", "svg")}
+        tables = {"derived.tsv", "peaks.tsv", "sexes.tsv"}
+        assert {path.name for path in written.iterdir()} == pages | tables | {"lifespan.html"}
 
     def test_the_png_is_a_picture_with_both_colours(self, written: Path) -> None:
         from matplotlib.image import imread

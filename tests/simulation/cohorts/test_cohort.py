@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cerebatch import labels
-from cerebatch.cli.run import _write_description
+from cerebatch.batch.derivatives import write_description
 from cerebatch.errors import DatasetError, SettingsError
 from cerebatch.io.bids import find_cases
 from cerebatch.io.scan import read_scan
@@ -169,9 +169,9 @@ def test_it_says_that_it_is_simulated_and_results_carry_it_on(cohort: Path, tmp_
         description = json.loads((folder / "dataset_description.json").read_text())
         assert description["Simulated"] is True
         assert "No bounds" in description["GeneratedBy"][0]["Description"]
-    _write_description(cohort, tmp_path / "out")
+    write_description(tmp_path / "out", cohort)
     assert is_simulated(tmp_path / "out")
-    _write_description(tmp_path, tmp_path / "real")
+    write_description(tmp_path / "real", tmp_path)
     assert not is_simulated(tmp_path / "real")
 
 

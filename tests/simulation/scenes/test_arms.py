@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cerebatch.building.arbor import CORES
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.simulation.scenes.arms import ARMS, Arm, arm_scene, of_arm
 from cerebatch.simulation.scenes.known_scans import scan_scene
 from cerebatch.simulation.scenes.scanner import Protocol
@@ -40,7 +40,7 @@ def test_pose_and_parent_lobules_are_equal_in_all_arms(scenes: dict[Arm, Scene])
 def test_white_matter_of_the_truth_is_what_the_image_shows_as_white(scenes: dict[Arm, Scene]) -> None:
     for scene in scenes.values():
         labelled = scene.lobules > 0
-        assert np.array_equal((scene.inset == WHITE + 1) & labelled, np.isin(scene.dseg, CORES) & labelled)
+        assert np.array_equal((scene.inset == WHITE + 1) & labelled, np.isin(scene.dseg, WHITE_MATTER) & labelled)
 
 
 def test_without_arbor_only_the_core_is_white(scenes: dict[Arm, Scene]) -> None:
@@ -61,9 +61,9 @@ def test_filled_shows_grey_where_blind_shows_fluid_and_nothing_else_differs(scen
 
 def test_the_blind_arbor_has_the_share_of_the_other_and_does_not_know_a_label(lobules: Lobules) -> None:
     blind = of_arm(lobules, "blind")
-    lobule = (lobules.dseg > 0) & ~np.isin(lobules.dseg, CORES)
+    lobule = (lobules.dseg > 0) & ~np.isin(lobules.dseg, WHITE_MATTER)
     assert (blind.white & lobule).sum() == pytest.approx((lobules.white & lobule).sum(), rel=0.01)
-    assert blind.white[np.isin(lobules.dseg, CORES)].all()
+    assert blind.white[np.isin(lobules.dseg, WHITE_MATTER)].all()
     # The same body under other names grows the same arbor.
     renamed = lobules.dseg.copy()
     renamed[lobule] = 5
@@ -79,7 +79,7 @@ def test_the_thickness_varies_and_a_seed_gives_the_same(lobules: Lobules) -> Non
     assert np.array_equal(one, again)
     assert (one != other).any()
     depth = ndimage.distance_transform_edt(lobules.dseg > 0, sampling=lobules.grid.voxel_sizes_mm)
-    lobule = (lobules.dseg > 0) & ~np.isin(lobules.dseg, CORES)
+    lobule = (lobules.dseg > 0) & ~np.isin(lobules.dseg, WHITE_MATTER)
     # Were there one thickness, no grey voxel would be deeper than a white one.
     assert depth[lobule & ~one].max() > 1.3 * depth[lobule & one].min()
 
