@@ -3,8 +3,8 @@
     python -m recipes.ship_helpers TRAINED/shipped TABLES cerebatch/networks/weights
     python -m recipes.ship_helpers TRAINED/t2synth-half TABLES/half cerebatch/networks/weights/0.5mm
 
-TABLES holds the tables of `heads.py`, `icv.py`, `superres.py`, `t2_synthesis.py` and `deep_registration.py` as
-`head.tsv`, `icv.tsv`, `superres.tsv`, `t2synth.tsv` and `registration.tsv`. A network without a table is not shipped.
+TABLES holds the tables of `icv.py`, `superres.py`, `t2_synthesis.py` and `deep_registration.py` as `icv.tsv`,
+`superres.tsv`, `t2synth.tsv` and `registration.tsv`. A network without a table is not shipped.
 """
 
 from __future__ import annotations
@@ -32,16 +32,6 @@ def of_icv(table: pd.DataFrame) -> Scores:
         "mean error in per cent, heads left out": round(float(table["network error %"].mean()), 2),
         "SD of the affine's error in per cent, same heads": round(float(table["affine error %"].std()), 2),
         "measured": f"{len(table)} rendered heads in four folds; benchmarks/accuracy/icv.py",
-    }
-
-
-def of_head(table: pd.DataFrame) -> Scores:
-    """Shares of cases of heads left out that were found, refused and wrong."""
-    shares = table["verdict"].value_counts(normalize=True)
-    return {
-        **{f"{how}, share of cases": round(float(shares.get(how, 0.0)), 3) for how in ("found", "refused", "wrong")},
-        "closed form, median mm in the cerebellum": round(float(table["closed mm"].median()), 2),
-        "measured": f"{len(table)} cases of {table['head'].nunique()} heads left out; benchmarks/accuracy/heads.py",
     }
 
 
@@ -75,7 +65,6 @@ def of_registration(table: pd.DataFrame) -> Scores:
 
 
 SCORES: dict[Helper, Callable[[pd.DataFrame], Scores]] = {
-    "head": of_head,
     "icv": of_icv,
     "registration": of_registration,
     "superres": of_superres,

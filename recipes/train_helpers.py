@@ -2,7 +2,6 @@
 
     python -m recipes.train_helpers DATA LIB.zarr HALF.zarr OUT --processes 2
 
-    OUT/head                     without the last four of the 16 heads
     OUT/icv/fold-1 ... fold-4    each without four of the 16 heads; OUT/icv/all: on all of them
     OUT/superres                 library at 0.5 mm and the scans sharper than 1 mm, but for those held back
     OUT/t2synth                  library at 1 mm; OUT/t2synth-half: at 0.5 mm, beginning with it
@@ -71,10 +70,7 @@ def runs(data: Path, library: Path, half: Path, out: Path) -> list[Run]:
         )
         for k, half_held in enumerate(HALVES)
     ]
-    found = {"heads": data / "heads", "kept": out / "head/kept", "steps": 4000, "optimizer": "adam"}
-    found |= {"learning_rate": 1.5e-3, "hold_out_heads": tuple(heads[-FOLDS:])}
     return [
-        Run("head", "head", found, shipped=True),
         Run("superres", "superres", superres, shipped=True),
         *cavity,
         Run("t2synth", "t2synth", {"library": library, "hold_out": ("subject-3",), "steps": 600}, shipped=True),

@@ -88,12 +88,11 @@ class CaseJob(Job):
         at = {"resolution": settings.resolution}
         prepared = Stage(
             "prepare", prepare.VERSION,
-            scans | _helper("head", settings.head) | _helper("icv", settings.icv)
-            | _helper("superres", settings.superres),
+            scans | _helper("icv", settings.icv) | _helper("superres", settings.superres),
             at | {"seed": settings.seed}, self.scratch / "prepare",
             lambda folder: prepare.prepare(
-                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed,
-                head=settings.head, icv=settings.icv, superres=settings.superres,
+                case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, icv=settings.icv,
+                superres=settings.superres,
             ),
         )  # fmt: skip
         labelled, origin = _labelled(self, prepared, known)

@@ -43,16 +43,3 @@ def helper_weights_if(name: Helper, asked: bool, folder: Path | None, resolution
     path = helper_weights(name, folder, resolution).resolve()
     helper_card(path, name, resolution)
     return path
-
-
-def helper_weights_if_there(name: Helper, folder: Path | None) -> Path | None:
-    """Weights of a helper network that is used wherever there are some: of the user's folder, else what is shipped."""
-    from cerebatch.networks.auxiliary.loading import helper_card
-    from cerebatch.networks.folder import shipped_folder
-
-    places = [*([folder] if folder is not None else []), shipped_folder()]
-    for path in (place / f"{name}.safetensors" for place in places):
-        if path.exists():
-            helper_card(path, name)
-            return path.resolve()
-    return None

@@ -16,7 +16,7 @@ REFINED: dict[Architecture, Architecture] = {"dpn-refined": "dpn", "unet-refined
 """Networks of half the voxel edge -> the coarse ones inside them."""
 
 Task = Literal["sides", "lobules"]
-Helper = Literal["head", "icv", "registration", "superres", "t2synth"]
+Helper = Literal["icv", "registration", "superres", "t2synth"]
 """Networks beside the ensemble."""
 
 CHANNELS = ("T1w", "T2w", "atlas")
@@ -96,7 +96,7 @@ class HelperCard(BaseCard):
 
     Attributes
     ----------
-    network : {"head", "icv", "registration", "superres", "t2synth"}
+    network : {"icv", "registration", "superres", "t2synth"}
     """
 
     network: Helper

@@ -21,7 +21,6 @@ from cerebatch.spatial.coarse import coarsened, reduced
 from cerebatch.spatial.space import Affine, Grid, Volume, apply, inverse, resample
 from cerebatch.spatial.starts import VOXEL_MM as COARSEST_MM
 from cerebatch.spatial.starts import starts
-from cerebatch.spatial.whereabouts import Whereabouts
 
 COARSE_MM = 4
 FINE_MM = 2
@@ -37,8 +36,6 @@ _STARTS_MM = (-30.0, -15.0, 0.0, 15.0, 30.0)
 """How much higher in the scan the search begins again where it ended wrongly: a neck or a top cut off misleads it."""
 _PLACES = 4
 _NEIGHBOURHOOD_MM = 12.0
-FARTHEST_MM = 12.0
-"""By which a refinement may leave what a network saw, RMS in the brain."""
 _LOOK = "Look at the scan: it must show a whole brain, upright by its header, T1-weighted."
 _LEAST_CORRELATION = 0.45
 """Local correlations of real scans lie at 0.54 and more, of scans upside down or on their side below 0.37."""
@@ -78,14 +75,12 @@ _FINE = _Pass(FINE_MM, _INSIDE_MM, Schedule("Affine", iterations=(200,), shrink=
 """Unsmoothed, the end depends on the start: by 0.09 mm in a trial, against 0.02 mm with this sigma."""
 
 
-def register_to_template(
-    image: Volume, grid: Grid, *, seed: int, finest_mm: int = FINE_MM, seen: Whereabouts | None = None
-) -> Registration:
+def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int = FINE_MM) -> Registration:
     """Affine registration to MNI152NLin2009aSym (section 3.8, second step).
 
-    From where a network saw the head, the brain is within millimetres, and the last passes alone are run. Without it, a
-    search begins from what is bright; one that ends wrongly begins again where the template fits in any of some hundred
-    poses and sizes, then higher and lower and with a lower threshold; the end that looks most like the template counts.
+    The search begins from what is bright; one that ends wrongly begins again where the template fits in any of some
+    hundred poses and sizes, then higher and lower and with a lower threshold; the end that looks most like the template
+    counts.
 
     Parameters
     ----------
@@ -96,21 +91,17 @@ def register_to_template(
     seed : int
     finest_mm : int
         Voxels of the last pass; trials of scale stop at the coarse one.
-    seen : Whereabouts, optional
-        Where a network saw the head.
 
     Raises
     ------
     RegistrationError
-        There is no upright head, the result has scales that no head has, or it does not look like the template.
+        The result has scales that no head has, or it does not look like the template.
     """
     image, grid = reduced(image, grid, FINE_MM)
     threshold = foreground_threshold(image)
     brightest = float(np.percentile(image[image > threshold], 99.5))
     fine = [_FINE] if finest_mm <= FINE_MM else []
     search = _Search(image, grid, threshold, brightest, seed)
-    if seen is not None:
-        return _refined(search, seen, fine)
     found = search.run([*_COARSE, *fine], search.start)
     if _fault(found):
         tries = [(search, search.run(_COARSE, start)) for start in search.elsewhere()]
@@ -130,28 +121,6 @@ def register_to_template(
     if fault := _fault(found):
         raise RegistrationError(f"registration to the template: {fault}. {_LOOK}")
     return found
-
-
-def _refined(search: _Search, seen: Whereabouts, fine: Sequence[_Pass]) -> Registration:
-    """The last passes from where the head was seen; where they lead away from it, they are not believed."""
-    if fault := seen.fault():
-        raise RegistrationError(f"looking for the head: {fault}")
-    found = search.run([_COARSE[-1], *fine], inverse(seen.mni_from_native))
-    apart_mm = apart_in_brain_mm(found.mni_from_native, seen.mni_from_native)
-    if apart_mm > FARTHEST_MM:
-        raise RegistrationError(
-            f"registration to the template: expected the brain where a network saw it, found it {apart_mm:.0f} mm "
-            f"away (a local correlation of {found.local_correlation:.2f} with the template). {_LOOK}"
-        )
-    return found
-
-
-def apart_in_brain_mm(one: Affine, other: Affine) -> float:
-    """RMS distance of two affines native -> MNI over the template's brain, in MNI millimetres."""
-    _, grid = template.t1w(COARSE_MM)
-    points = apply(grid.affine, np.argwhere(template.brain_mask(COARSE_MM)).astype(float))
-    off = apply(other @ inverse(one), points) - points
-    return float(np.sqrt((off**2).sum(axis=1).mean()))
 
 
 class _Search:

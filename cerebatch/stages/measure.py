@@ -194,7 +194,6 @@ def _sidecar(
         "AffineNativeToMNI": found.mni_from_native,
         "TissueMeans": found.tissue_means,
         "ICV": found.icv.model_dump(),
-        "HeadFoundBy": f"network {found.head}" if found.head else "search",
         "SuperResolution": found.super_resolution and f"network {found.super_resolution}",
         "Warnings": warnings,
     }

@@ -26,7 +26,6 @@ from cerebatch.spatial.ants_bridge import Schedule
 from cerebatch.spatial.coarse import reduced
 from cerebatch.spatial.registration import FINE_MM, foreground_threshold, register_to_template
 from cerebatch.spatial.space import Affine, Grid, Volume, cerebellum_box, inverse, resample
-from cerebatch.spatial.whereabouts import Whereabouts
 from cerebatch.timing import Step, StepLog
 
 VERSION = 4
@@ -71,8 +70,6 @@ class Prepared(BaseModel):
         Contrast -> CSF, GM and WM of the scan before the last normalisation.
     icv : Icv
         Intracranial volume, by the affine or by a network.
-    head : str or None
-        Digest of the network that saw where the head lies; None: it was searched for.
     super_resolution : str or None
         Digest of the network that refined the T1w; None: it was interpolated.
     warnings : list of str
@@ -86,7 +83,6 @@ class Prepared(BaseModel):
     local_correlation: float
     tissue_means: dict[Contrast, list[float]]
     icv: Icv
-    head: str | None = None
     super_resolution: str | None = None
     warnings: list[str]
 
@@ -124,7 +120,6 @@ def prepare(
     t2w: Path | None = None,
     resolution: float = 1.0,
     seed: int = 1,
-    head: Path | None = None,
     icv: Path | None = None,
     superres: Path | None = None,
 ) -> list[Step]:
@@ -139,9 +134,6 @@ def prepare(
     resolution : float
         Edge of the MNI grid in millimetres.
     seed : int
-    head : Path, optional
-        Weights of the network that sees where the head lies; without it, a search for what is bright begins from the
-        middle of the scan.
     icv : Path, optional
         Weights of the network that sees the intracranial cavity. For a brain-extracted scan, whose cavity cannot be
         seen, and without it, the affine's scale tells the volume.
@@ -166,14 +158,8 @@ def prepare(
     with log.step("read"):
         scan = read_scan(t1w)
         second = read_scan(t2w) if t2w is not None else None
-    seen = None
-    if head is not None:
-        with log.step("look for the head"):
-            seen = _looked_for(head, scan)
     with log.step("register"):
-        registration = register_to_template(
-            scan.image, scan.grid, seed=seed, finest_mm=max(FINE_MM, int(resolution)), seen=seen
-        )
+        registration = register_to_template(scan.image, scan.grid, seed=seed, finest_mm=max(FINE_MM, int(resolution)))
     mni_from_native = registration.mni_from_native
     volume = from_affine(mni_from_native)
     if icv is not None and not looks_brain_extracted(foreground_of(scan.image), scan.grid):
@@ -232,19 +218,11 @@ def prepare(
         local_correlation=registration.local_correlation,
         tissue_means={contrast: found.as_array().tolist() for contrast, found in means.items()},
         icv=volume,
-        head=None if head is None else read_card(head, HelperCard).sha256,
         super_resolution=read_card(superres, HelperCard).sha256 if superres is not None and coarse else None,
         warnings=warnings,
     )
     (folder / "prepared.json").write_text(prepared.model_dump_json(indent=2) + "\n")
     return log.steps
-
-
-def _looked_for(weights: Path, scan: Scan) -> Whereabouts:
-    from cerebatch.networks.auxiliary.head import find_head
-    from cerebatch.networks.auxiliary.loading import load_helper
-
-    return find_head(load_helper(weights, "head"), scan.image, scan.grid)
 
 
 def _seen(weights: Path, scan: Scan, mni_from_native: Affine) -> Icv:

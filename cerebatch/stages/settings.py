@@ -35,8 +35,6 @@ class RunSettings(BaseModel):
         Label map on the template (cerebatch codes, MNI frame) that is carried over to every scan.
     registration : Path or None
         Weights of the network that registers library cases; None: greedy does.
-    head : Path or None
-        Weights of the network that sees where a head lies; None: a search for what is bright begins in its middle.
     icv : Path or None
         Weights of the network that sees the intracranial cavity; None: the affine's scale tells its volume.
     superres : Path or None
@@ -61,7 +59,6 @@ class RunSettings(BaseModel):
     library: Path | None = None
     labelled_case: Path | None = None
     registration: Path | None = None
-    head: Path | None = None
     icv: Path | None = None
     superres: Path | None = None
     t2_synthesis: Path | None = None

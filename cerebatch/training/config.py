@@ -157,26 +157,6 @@ class IcvConfig(LoopConfig):
     hold_out_heads: tuple[str, ...] = ()
 
 
-class HeadConfig(LoopConfig):
-    """Settings of the training of the network that finds heads.
-
-    Attributes
-    ----------
-    network : "head"
-    heads : Path
-        Folder of whole-head label maps.
-    kept : Path
-        Folder of the heads brought to the template; made where they are missing.
-    hold_out_heads : tuple of str
-        Names of heads that are kept for validation.
-    """
-
-    network: Literal["head"]
-    heads: Path
-    kept: Path
-    hold_out_heads: tuple[str, ...] = ()
-
-
 class LibraryConfig(LoopConfig):
     """Settings of the training of a helper network that learns from a library.
 
@@ -226,7 +206,6 @@ class RegistrationConfig(LibraryConfig):
 NETWORKS: dict[str | None, type[LoopConfig]] = {
     None: TrainingConfig,
     "cascade": CascadeConfig,
-    "head": HeadConfig,
     "icv": IcvConfig,
     "registration": RegistrationConfig,
     "superres": SuperresConfig,

@@ -13,14 +13,12 @@ from cerebatch.io.bids import find_cases
 from cerebatch.io.scan import read_scan
 from cerebatch.library.augmented.store import AugmentedSet, open_augmented
 from cerebatch.library.store import Library, open_library
-from cerebatch.networks.auxiliary.head import VOXEL_MM as HEAD_VOXEL_MM
 from cerebatch.networks.auxiliary.intracranial import VOXEL_MM
 from cerebatch.networks.card import BaseCard, Card, HelperCard, read_card
 from cerebatch.spatial.space import Volume
 from cerebatch.training.atlases import TrainingAtlases
 from cerebatch.training.config import (
     CascadeConfig,
-    HeadConfig,
     IcvConfig,
     LibraryConfig,
     LoopConfig,
@@ -34,7 +32,6 @@ from cerebatch.training.outlined import OutlinedScan, read_outlined
 from cerebatch.training.samples import Samples
 from cerebatch.training.tasks.base import Lesson
 from cerebatch.training.tasks.cascade import CascadeLesson
-from cerebatch.training.tasks.head import HeadLesson, HeadMaps
 from cerebatch.training.tasks.icv import HeadShares, IcvLesson
 from cerebatch.training.tasks.registration import RegistrationLesson
 from cerebatch.training.tasks.segmentation import SegmentationLesson
@@ -158,47 +155,28 @@ def _outlined(config: CascadeConfig, name: str) -> OutlinedScan:
 
 
 @course_of.register
-def _head(config: HeadConfig, tell: Tell) -> Course:
-    heads = HeadMaps(_head_maps(config.heads), config.kept)
-    _check_held_out(config, heads.names)
-    for name in heads.make(config.threads):
-        tell(f"made ready: {name}")
-    return Course(
-        HeadLesson(heads, config.hold_out_heads),
-        _heads_card(config, "any contrast", HEAD_VOXEL_MM, heads.names),
-    )
-
-
-@course_of.register
 def _icv(config: IcvConfig, tell: Tell) -> Course:
     heads = HeadShares(_head_maps(config.heads), config.kept)
-    _check_held_out(config, heads.names)
-    for name in heads.make(config.threads):
-        tell(f"made ready: {name}")
-    return Course(IcvLesson(heads, config.hold_out_heads), _heads_card(config, "T1w", VOXEL_MM, heads.names))
-
-
-def _check_held_out(config: HeadConfig | IcvConfig, names: tuple[str, ...]) -> None:
-    if strangers := set(config.hold_out_heads) - set(names):
+    if strangers := set(config.hold_out_heads) - set(heads.names):
         raise LabelMapError(
             config.heads,
             expected=f"{', '.join(sorted(strangers))} among its heads, to be held out",
-            found=", ".join(names),
+            found=", ".join(heads.names),
             do="Correct `hold_out_heads`.",
         )
-
-
-def _heads_card(
-    config: HeadConfig | IcvConfig, channel: str, voxel_mm: float, names: tuple[str, ...]
-) -> Callable[[int], BaseCard]:
-    learnt = sorted(set(names) - set(config.hold_out_heads))
-    return lambda parameters: HelperCard(
-        network=config.network,
-        channels=(channel,),
-        resolution_mm=voxel_mm,
-        parameters=parameters,
-        training={"heads": learnt, **_told(config, HelperCard)},
-        licence="Apache-2.0",
+    for name in heads.make(config.threads):
+        tell(f"made ready: {name}")
+    learnt = sorted(set(heads.names) - set(config.hold_out_heads))
+    return Course(
+        IcvLesson(heads, config.hold_out_heads),
+        lambda parameters: HelperCard(
+            network="icv",
+            channels=("T1w",),
+            resolution_mm=VOXEL_MM,
+            parameters=parameters,
+            training={"heads": learnt, **_told(config, HelperCard)},
+            licence="Apache-2.0",
+        ),
     )
 
 

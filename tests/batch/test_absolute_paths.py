@@ -70,7 +70,6 @@ def test_folders_of_a_run(folder: str) -> None:
         {"library": RELATIVE},
         {"method": "single case", "weights": None, "labelled_case": RELATIVE},
         {"library": Path("/library.zarr"), "registration": RELATIVE},
-        {"head": RELATIVE},
         {"icv": RELATIVE},
         {"superres": RELATIVE},
         {"t2_synthesis": RELATIVE},

@@ -19,8 +19,7 @@ from cerebatch.networks.inputs import brain_region
 from cerebatch.spatial import template
 from cerebatch.spatial.space import Volume, cerebellum_box, resample
 
-HELPERS: tuple[Helper, ...] = tuple(name for name in get_args(Helper) if name != "head")
-"""The network that finds heads is not shipped yet: the search takes its place."""
+HELPERS: tuple[Helper, ...] = get_args(Helper)
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ class SpaceToDepthUNet(nn.Module):
         logits : (N, K, X, Y, Z) tensor
         """
         whole, crop = padded(image, self.multiple)
-        features = torch.cat([to_depth(whole[:, :IMAGES]), functional.avg_pool3d(whole[:, IMAGES:], 2)], dim=1)
+        features = torch.cat([_to_depth(whole[:, :IMAGES]), functional.avg_pool3d(whole[:, IMAGES:], 2)], dim=1)
         skipped: list[Tensor] = []
         for level, down in enumerate(self.downs):
             if level:
@@ -67,7 +67,7 @@ class SpaceToDepthUNet(nn.Module):
             skipped.append(features)
         for up, join, skip in zip(self.ups, self.joins, skipped[-2::-1], strict=True):
             features = join(torch.cat([skip, up(features)], dim=1))
-        logits: Tensor = to_space(self.out(features), self.classes)[crop]
+        logits: Tensor = _to_space(self.out(features), self.classes)[crop]
         return logits
 
 
@@ -75,15 +75,15 @@ def _two(channels: int, filters: int) -> nn.Sequential:
     return nn.Sequential(ConvReluNorm(channels, filters), ConvReluNorm(filters, filters))
 
 
-def to_depth(image: Tensor) -> Tensor:
+def _to_depth(image: Tensor) -> Tensor:
     """(N, C, X, Y, Z) -> (N, 8 C, X/2, Y/2, Z/2)."""
     n, c, x, y, z = image.shape
     parts = image.reshape(n, c, x // 2, 2, y // 2, 2, z // 2, 2).permute(0, 1, 3, 5, 7, 2, 4, 6)
     return parts.reshape(n, 8 * c, x // 2, y // 2, z // 2)
 
 
-def to_space(parts: Tensor, channels: int) -> Tensor:
-    """(N, 8 C, X, Y, Z) -> (N, C, 2 X, 2 Y, 2 Z): the inverse of `to_depth`."""
+def _to_space(parts: Tensor, channels: int) -> Tensor:
+    """(N, 8 C, X, Y, Z) -> (N, C, 2 X, 2 Y, 2 Z): the inverse of `_to_depth`."""
     n, _, x, y, z = parts.shape
     whole = parts.reshape(n, channels, 2, 2, 2, x, y, z).permute(0, 1, 5, 2, 6, 3, 7, 4)
     return whole.reshape(n, channels, 2 * x, 2 * y, 2 * z)

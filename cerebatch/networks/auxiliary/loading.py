@@ -21,7 +21,7 @@ def helper_weights(name: Helper, folder: Path | None = None, resolution: float |
 
     Parameters
     ----------
-    name : {"head", "icv", "registration", "superres", "t2synth"}
+    name : {"icv", "registration", "superres", "t2synth"}
     folder : Path, optional
     resolution : float, optional
         What a subfolder such as ``0.5mm`` holds goes before.
@@ -49,7 +49,7 @@ def helper_card(path: Path, name: Helper, resolution: float | None = None) -> He
     Parameters
     ----------
     path : Path
-    name : {"head", "icv", "registration", "superres", "t2synth"}
+    name : {"icv", "registration", "superres", "t2synth"}
         That it must be.
     resolution : float, optional
         That it must have been trained at, mm.
@@ -81,13 +81,12 @@ def load_helper(path: Path, name: Helper) -> nn.Module:
         The weights cannot be used.
     """
     from cerebatch.networks.architectures.blocks import named_device
-    from cerebatch.networks.auxiliary import head, intracranial, t2synth
+    from cerebatch.networks.auxiliary import intracranial, t2synth
     from cerebatch.networks.auxiliary.registration import RegistrationNetwork
     from cerebatch.networks.auxiliary.superres import SuperResolution
     from cerebatch.networks.weights import with_weights
 
     made = {
-        "head": head.network,
         "icv": intracranial.network,
         "registration": RegistrationNetwork,
         "superres": SuperResolution,
