@@ -12,6 +12,7 @@ from cerebatch.batch.ledger.records import FileStamp, read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
 from cerebatch.io.files import require_absolute
+from cerebatch.io.scan import stored_voxels
 from cerebatch.library.found import WORTH
 from cerebatch.library.mean import mean_digest
 from cerebatch.library.store import open_library
@@ -62,6 +63,16 @@ class CaseJob(Job):
             needs["segment"] = Needs("gpu", 1, _NETWORKS_GB[fine])
         return needs
 
+    def memory_gb(self, stage: str) -> float:
+        """Of `prepare` by the voxels in the headers of its scans; 0 where they cannot be read."""
+        if stage != "prepare":
+            return 0.0
+        scans = [path for path in (self.case.t1w, self.case.t2w) if path is not None]
+        try:
+            return prepare.memory_gb([stored_voxels(path) for path in scans])
+        except UnreadableScanError:
+            return 0.0
+
     def plan(self) -> list[Stage]:
         """The stages with the keys that today's inputs and settings give.
 
@@ -78,7 +89,8 @@ class CaseJob(Job):
                 scans[role] = _stamp(path, known.get(role))
         at = {"resolution": settings.resolution}
         prepared = Stage(
-            "prepare", prepare.VERSION, scans | _helper("icv", settings.icv) | _helper("superres", settings.superres),
+            "prepare", prepare.VERSION,
+            scans | _helper("icv", settings.icv) | _helper("superres", settings.superres),
             at | {"seed": settings.seed}, self.scratch / "prepare",
             lambda folder: prepare.prepare(
                 case.t1w, folder, t2w=case.t2w, resolution=settings.resolution, seed=settings.seed, icv=settings.icv,

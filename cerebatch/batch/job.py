@@ -105,6 +105,11 @@ class Job(ABC):
     def needs(self) -> dict[str, Needs]:
         """What each stage needs, in the order in which they run; the same for all jobs of a run."""
 
+    def memory_gb(self, stage: str) -> float:
+        """Memory in GB that a stage of this very case takes, as far as it can be told before; 0 where it cannot."""
+        del stage
+        return 0.0
+
     @abstractmethod
     def plan(self) -> list[Stage]:
         """The stages with the keys that today's inputs and settings give; called where the stage will run."""

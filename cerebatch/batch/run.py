@@ -10,13 +10,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from cerebatch.batch.cluster.profile import Profile, require_fit
 from cerebatch.batch.decide import Limits, limits_of, settled
 from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
-from cerebatch.batch.job import KNOWN_STAGES, Job
+from cerebatch.batch.job import KNOWN_STAGES, Job, Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.manifest import End, Manifest, begin, finish, runs_folder
 from cerebatch.batch.outcome import Outcome, Status
@@ -86,6 +87,7 @@ def run_jobs(
         needs,
         manifest.run,
         tell,
+        needs_of=lambda job, stage: own_needs(profile, job, stage, needs[stage]),
         larger_gb=profile.larger_gb,
         lease_seconds=profile.lease_seconds,
         retry_failed=retry_failed,
@@ -127,6 +129,26 @@ def _settled(
         stage, why = (outcome.failure.stage, outcome.failure.message) if outcome.failure else ("", "")
         tell(Event(job.name, "failed" if outcome.failure else "skipped", stage, message=why))
         yield outcome
+
+
+def own_needs(profile: Profile, job: Job, stage: str, need: Needs) -> Needs:
+    """What a stage of one case needs: more memory than usual where its scan is large.
+
+    A profile that says how much a stage gets has the last word; and nobody gets more than a place here has, for the
+    stage would wait for ever.
+
+    Parameters
+    ----------
+    profile : Profile
+    job : Job
+    stage : str
+    need : Needs
+        Of the stage in this run.
+    """
+    if stage in profile.stages and profile.stages[stage].memory_gb is not None:
+        return need
+    more = min(job.memory_gb(stage), profile.largest_gb(need))
+    return replace(need, memory_gb=more) if more > need.memory_gb else need
 
 
 def _end(counts: Counter[Status], whole: bool) -> End:

@@ -51,6 +51,8 @@ class Relay:
         Id of the run.
     tell : callable
         Gets every `Event`, from the thread that calls `carry`.
+    needs_of : callable, optional
+        Job and stage -> what that case needs, where it is not what all cases need.
     larger_gb : callable, optional
         Needs of a stage -> the next larger memory that it may have, or None.
     lease_seconds : float
@@ -65,12 +67,14 @@ class Relay:
         run: str,
         tell: Tell,
         *,
+        needs_of: Callable[[Job, str], Needs] | None = None,
         larger_gb: Callable[[Needs], float | None] = lambda _: None,
         lease_seconds: float = 120.0,
         retry_failed: bool = False,
     ) -> None:
         self._needs, self._tell = needs, tell
         self._engines: Mapping[Kind, Engine] = {}
+        self._needs_of = needs_of or (lambda _, stage: needs[stage])
         self._larger_gb, self._retry_failed = larger_gb, retry_failed
         self._lease = Lease(run=run, seconds=lease_seconds, **this_process().model_dump())
         self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
@@ -155,9 +159,9 @@ class Relay:
         if holder is not None:
             self._tell(Event(job.name, "elsewhere", message=f"at work in run {holder.run} on {holder.host}"))
             return Outcome(job.name, "elsewhere", holder=holder)
-        first, needs = next(iter(self._needs.items()))
+        first = next(iter(self._needs))
         now = time.monotonic()
-        self._flying[job.name] = InFlight(job, first, needs, began=now, renewed=now)
+        self._flying[job.name] = InFlight(job, first, self._needs_of(job, first), began=now, renewed=now)
         self._hand_out(job.name)
         return None
 
@@ -243,7 +247,7 @@ class Relay:
         case.failed_on = case.suspects = ()
         if not result.next:
             return self._leave(name, "done" if case.ran else "skipped")
-        case.stage, case.needs = result.next, self._needs[result.next]
+        case.stage, case.needs = result.next, self._needs_of(case.job, result.next)
         if self.stopping:
             return self._leave(name, "handed back")
         self._hand_out(name)

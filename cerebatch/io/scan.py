@@ -7,6 +7,7 @@ What a scan must be is said in `scan_checks`.
 from __future__ import annotations
 
 import gzip
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,18 @@ def read_scan(path: Path | str) -> Scan:
     warnings += scan_checks.check_voxels(path, stored, stored_grid)
     image, grid = _to_ras(stored, stored_grid)
     return Scan(path, image, grid, stored_grid, tuple(warnings))
+
+
+def stored_voxels(path: Path) -> int:
+    """Number of voxels that a header promises; nothing but the header is read.
+
+    Raises
+    ------
+    UnreadableScanError
+        Missing, or not an image.
+    """
+    _check_file(path)
+    return math.prod(int(n) for n in _open(path).shape)
 
 
 def _check_file(path: Path) -> None:

@@ -96,8 +96,8 @@ def denoise(image: Volume, grid: Grid, mask: NDArray[np.bool_]) -> Volume:
     return _volume(ants.denoise_image(to_ants(image, grid), mask=to_ants(mask, grid), noise_model="Rician"))
 
 
-def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> Volume:
-    """N4 inhomogeneity correction (Tustison et al. 2010), the field estimated inside a mask on voxels of 5 mm.
+def bias_field(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations: Sequence[int]) -> Volume:
+    """N4 inhomogeneity (Tustison et al. 2010), the field estimated inside a mask on voxels of 5 mm.
 
     Parameters
     ----------
@@ -106,16 +106,22 @@ def correct_bias(image: Volume, grid: Grid, mask: NDArray[np.bool_], iterations:
     mask : (X, Y, Z) bool
     iterations : sequence of int
         Largest number of steps a level; each level halves the spacing of the spline.
+
+    Returns
+    -------
+    field : (X, Y, Z) float32
+        The image divided by it is free of bias inside the mask; 1 outside, where ANTs corrects nothing either.
     """
     import ants
 
-    corrected = ants.n4_bias_field_correction(
+    field = ants.n4_bias_field_correction(
         to_ants(image, grid),
         mask=to_ants(mask, grid),
         shrink_factor=max(1, round(_BIAS_VOXEL_MM / float(grid.voxel_sizes_mm.max()))),
         convergence={"iters": list(iterations), "tol": 1e-4},
+        return_bias_field=True,
     )
-    return _volume(corrected)
+    return np.where(mask, _volume(field), np.float32(1.0))
 
 
 @dataclass(frozen=True)

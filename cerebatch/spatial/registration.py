@@ -17,7 +17,10 @@ from scipy import ndimage
 from cerebatch.errors import RegistrationError
 from cerebatch.spatial import ants_bridge, template
 from cerebatch.spatial.ants_bridge import Schedule
+from cerebatch.spatial.coarse import coarsened, reduced
 from cerebatch.spatial.space import Affine, Grid, Volume, apply, inverse, resample
+from cerebatch.spatial.starts import VOXEL_MM as COARSEST_MM
+from cerebatch.spatial.starts import starts
 
 COARSE_MM = 4
 FINE_MM = 2
@@ -31,7 +34,9 @@ SCALE_LIMITS = (0.6, 1.7)
 """Of an affine to the template; the cerebella of people vary less."""
 _STARTS_MM = (-30.0, -15.0, 0.0, 15.0, 30.0)
 """How much higher in the scan the search begins again where it ended wrongly: a neck or a top cut off misleads it."""
+_PLACES = 4
 _NEIGHBOURHOOD_MM = 12.0
+_LOOK = "Look at the scan: it must show a whole brain, upright by its header, T1-weighted."
 _LEAST_CORRELATION = 0.45
 """Local correlations of real scans lie at 0.54 and more, of scans upside down or on their side below 0.37."""
 
@@ -73,8 +78,9 @@ _FINE = _Pass(FINE_MM, _INSIDE_MM, Schedule("Affine", iterations=(200,), shrink=
 def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int = FINE_MM) -> Registration:
     """Affine registration to MNI152NLin2009aSym (section 3.8, second step).
 
-    A search that ends wrongly begins again higher and lower, and with a lower threshold; the end that looks most like
-    the template counts.
+    The search begins from what is bright; one that ends wrongly begins again where the template fits in any of some
+    hundred poses and sizes, then higher and lower and with a lower threshold; the end that looks most like the template
+    counts.
 
     Parameters
     ----------
@@ -89,13 +95,19 @@ def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int
     Raises
     ------
     RegistrationError
-        The result has scales that no head has, or does not look like the template.
+        The result has scales that no head has, or it does not look like the template.
     """
+    image, grid = reduced(image, grid, FINE_MM)
     threshold = foreground_threshold(image)
     brightest = float(np.percentile(image[image > threshold], 99.5))
     fine = [_FINE] if finest_mm <= FINE_MM else []
     search = _Search(image, grid, threshold, brightest, seed)
     found = search.run([*_COARSE, *fine], search.start)
+    if _fault(found):
+        tries = [(search, search.run(_COARSE, start)) for start in search.elsewhere()]
+        other, best = max(tries, key=lambda one: (not _fault(one[1]), one[1].local_correlation))
+        if not _fault(best):
+            found = other.run(fine, inverse(best.mni_from_native))
     if _fault(found):
         # Beside fat that is far brighter than the brain, the threshold lies inside the brain; below it, it does not.
         lower = _Search(image, grid, foreground_threshold(np.minimum(image, threshold)), brightest, seed)
@@ -107,10 +119,7 @@ def register_to_template(image: Volume, grid: Grid, *, seed: int, finest_mm: int
         other, best = max(tries, key=lambda one: (not _fault(one[1]), one[1].local_correlation))
         found = other.run(fine, inverse(best.mni_from_native))
     if fault := _fault(found):
-        raise RegistrationError(
-            f"registration to the template: {fault}. Look at the scan: it must show a whole brain, upright by its "
-            "header, T1-weighted."
-        )
+        raise RegistrationError(f"registration to the template: {fault}. {_LOOK}")
     return found
 
 
@@ -124,6 +133,11 @@ class _Search:
     def start(self) -> Affine:
         """Native millimetres from MNI millimetres, by what is bright."""
         return _centred_start(self._image, self._grid)
+
+    def elsewhere(self) -> list[Affine]:
+        """Native millimetres from MNI millimetres, where the brain may be as well."""
+        small, small_grid = coarsened(self._image, self._grid, COARSEST_MM)
+        return [start.native_from_mni for start in starts(small, small_grid, _PLACES)]
 
     def run(self, passes: Sequence[_Pass], native_from_mni: Affine) -> Registration:
         """Search from a start, pass after pass."""
@@ -147,26 +161,6 @@ def foreground_threshold(image: Volume) -> float:
             break
         threshold = updated
     return threshold
-
-
-def coarsened(image: Volume, grid: Grid, voxel_mm: float) -> tuple[Volume, Grid]:
-    """The image smoothed and sampled on larger voxels; axes that are as coarse already stay.
-
-    Parameters
-    ----------
-    image : (X, Y, Z) float32
-    grid : Grid
-    voxel_mm : float
-        Edge of the new voxels.
-    """
-    factor = np.maximum(voxel_mm / grid.voxel_sizes_mm, 1.0)
-    width = np.where(factor > 1.0, factor / 2.355, 0.0)  # full width at half maximum of one new voxel
-    smooth = ndimage.gaussian_filter(image, width)
-    x, y, z = (int(np.ceil(n / f)) for n, f in zip(grid.shape, factor, strict=True))
-    step = np.diag([*factor, 1.0])
-    step[:3, 3] = (factor - 1.0) / 2.0
-    coarse = Grid((x, y, z), grid.affine @ step)
-    return resample(smooth, grid, coarse, np.eye(4), order=1), coarse
 
 
 def _centred_start(image: Volume, grid: Grid) -> Affine:

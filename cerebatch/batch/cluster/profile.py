@@ -116,6 +116,15 @@ class _Profile(_Model):
             for name, need in needs.items()
         }
 
+    def largest_gb(self, need: Needs) -> float:
+        """The most memory in GB that one stage can have here."""
+        return max([need.memory_gb, *self._places_gb(need)])
+
+    def _places_gb(self, need: Needs) -> list[float]:
+        """Memory in GB of the places where a stage may run."""
+        del need
+        return [float("inf")]
+
     def larger_gb(self, need: Needs) -> float | None:
         """The next larger memory in GB that a stage may have here after what it needs was too little, or None."""
         del need
@@ -161,6 +170,9 @@ class Local(_Profile):
     def usable_memory_gb(self) -> float:
         """GB for all stages; for "auto", 90% of what is available now, within the limits of container and job."""
         return available_gb() * _SHARE_OF_MEMORY if self.memory_gb == "auto" else self.memory_gb
+
+    def _places_gb(self, need: Needs) -> list[float]:
+        return [] if need.kind == "gpu" else [self.usable_memory_gb()]
 
 
 class JobClass(_Model):
@@ -293,6 +305,9 @@ class Cluster(_Profile):
     def classes(self) -> tuple[JobClass, ...]:
         """All classes of jobs, the one with GPUs last."""
         return (*self.workers, *([self.gpu] if self.gpu else []))
+
+    def _places_gb(self, need: Needs) -> list[float]:
+        return [one.memory_gb for one in self.workers if need.kind == "cpu" and need.threads <= one.cores]
 
     def larger_gb(self, need: Needs) -> float | None:
         """Memory in GB of the smallest class of CPU jobs that holds a stage and has more, or None."""
