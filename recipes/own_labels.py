@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.atlas.similar import most_similar
-from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, compared_region, fuse_cases, register_cases
+from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases
 from cerebatch.io.atomic import written_whole
 from cerebatch.io.bids import find_cases
 from cerebatch.io.files import read_voxels, write_image
