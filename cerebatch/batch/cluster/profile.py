@@ -83,11 +83,14 @@ class _Profile(_Model):
     ----------
     lease_seconds : float
         A case whose run has not been heard of for so long may be taken by another run.
+    dashboard : bool
+        Whether Dask serves one, on this machine alone; every user of it can look at it.
     stages : dict
         Stage -> `Override`.
     """
 
     lease_seconds: Positive = 120.0
+    dashboard: bool = True
     stages: dict[str, Override] = {}
 
     def adjusted(self, needs: Mapping[str, Needs], *, also: Collection[str] = ()) -> dict[str, Needs]:

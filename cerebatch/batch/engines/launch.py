@@ -73,7 +73,7 @@ def _local(
 
     cores, memory_gb = profile.usable_cores(needs), profile.usable_memory_gb()
     cluster, client = stack.enter_context(
-        dask_cluster("127.0.0.1", folder, n_workers=1, threads_per_worker=cores,
+        dask_cluster("127.0.0.1", folder, dashboard=profile.dashboard, n_workers=1, threads_per_worker=cores,
                      resources={"cores": cores, "memory_gb": memory_gb})
     )  # fmt: skip
     client.register_plugin(Deaf())
@@ -105,7 +105,7 @@ def _cluster(
     from cerebatch.batch.engines.retire import Retire
 
     address = address_on(profile.interface)
-    cluster, client = stack.enter_context(dask_cluster(address, folder, n_workers=0))
+    cluster, client = stack.enter_context(dask_cluster(address, folder, dashboard=profile.dashboard, n_workers=0))
     _say(tell, f"driver at {cluster.scheduler_address}; {_dashboard(cluster)}")
     place = WorkerPlace(cluster.scheduler_address, *tls_files(folder), folder)
     resubmits = Resubmits(profile.resubmit)
@@ -181,6 +181,8 @@ def _made_private(shared: Path, run: str) -> Iterator[Path]:
 
 
 def _dashboard(cluster: Any) -> str:
+    if "dashboard" not in cluster.scheduler.services:
+        return "Dask's dashboard is off"
     port = cluster.scheduler.services["dashboard"].port
     return f"Dask's dashboard, for this machine alone: http://127.0.0.1:{port}/status"
 

@@ -180,7 +180,7 @@ class DaskEngine:
 
 
 @contextmanager
-def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[Any, Any]]:
+def dask_cluster(address: str, folder: Path, *, dashboard: bool = True, **options: Any) -> Iterator[tuple[Any, Any]]:
     """A scheduler in this process that speaks TLS alone, with keys of its own, and a client.
 
     Parameters
@@ -189,6 +189,8 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
         IP address to listen on.
     folder : Path
         Private; gets the keys, for workers on other nodes.
+    dashboard : bool
+        Whether to serve one, for this machine alone.
     **options
         Of `distributed.LocalCluster`: its workers on this machine.
     """
@@ -207,7 +209,7 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
         dask.config.set(SETTINGS),
         LocalCluster(
             host=address, protocol="tls", security=security, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0", scheduler_kwargs={"extensions": EXTENSIONS}, **options,
+            dashboard_address="127.0.0.1:0" if dashboard else None, scheduler_kwargs={"extensions": EXTENSIONS}, **options,
         ) as cluster,
         Client(cluster, security=security) as client,
     ):  # fmt: skip
