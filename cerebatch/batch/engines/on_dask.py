@@ -209,7 +209,8 @@ def dask_cluster(address: str, folder: Path, *, dashboard: bool = True, **option
         dask.config.set(SETTINGS),
         LocalCluster(
             host=address, protocol="tls", security=security, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0" if dashboard else None, scheduler_kwargs={"extensions": EXTENSIONS}, **options,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"extensions": EXTENSIONS, "dashboard": dashboard}, **options,
         ) as cluster,
         Client(cluster, security=security) as client,
     ):  # fmt: skip
