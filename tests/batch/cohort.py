@@ -115,6 +115,9 @@ class SmallJob(Job):
                 error, _, node = place.partition("@")
                 if node in (os.environ.get("SLURMD_NODENAME"), "everywhere"):
                     raise _ERRORS[error]
+            case "threads":
+                names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+                (self.out_dir / "threads").write_text(" ".join(os.environ.get(name, "-") for name in names))
             case "hang":
                 time.sleep(3600)
             case "wait":

@@ -160,6 +160,10 @@ class Local(_Profile):
         on_cpus = any(need.kind == "gpu" for need in needs.values()) and not gpus()
         return max(1, self.all_cores() - on_cpus * self.actors * self.actor_threads)
 
+    def measured(self) -> Local:
+        """This profile with what is free now in place of "auto"; asked again later, there may be less."""
+        return self.model_copy(update={"cores": self.all_cores(), "memory_gb": self.usable_memory_gb()})
+
     def usable_memory_gb(self) -> float:
         """GB for all stages; for "auto", 90% of what is available now, within the limits of container and job."""
         return available_gb() * _SHARE_OF_MEMORY if self.memory_gb == "auto" else self.memory_gb

@@ -26,6 +26,9 @@ from cerebatch.batch.engines.sent_calls import packed, unpacked
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import HANG, KILLED, LOST
 
+THREADS_OF = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Variables by which OpenMP, PyTorch, MKL and OpenBLAS count; what a job or a shell says must not change results."""
+
 _LOOK_SECONDS = 0.2
 _LAST_BYTES = 2000
 _SET_SIGNAL_AT_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -34,12 +37,14 @@ _SET_SIGNAL_AT_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 class StageProcess:
     """Runs calls in a child process, started when first needed and again when it was ended.
 
-    One thread at a time may use it. On Linux the child dies with the thread that started it.
+    One thread at a time may use it. The child's libraries have the threads that a stage needs, whatever the
+    environment says. On Linux the child dies with the thread that started it.
     """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
+        self._threads = 0
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this
 
     def run(self, call: Call, tell: Tell) -> Progress | EngineFailure:
@@ -52,8 +57,10 @@ class StageProcess:
         tell : callable
             Gets the events of the stage while it runs.
         """
+        if self._child is not None and self._threads != call.needs.threads:
+            self.end()  # libraries read once how many threads they may have
         if self._child is None or self._child.poll() is not None:
-            self._start()
+            self._start(call.needs.threads)
         assert self._child is not None
         deadline = time.monotonic() + 60 * call.needs.minutes
         try:
@@ -87,7 +94,8 @@ class StageProcess:
         self._pipe.close()
         self._child = None
 
-    def _start(self) -> None:
+    def _start(self, threads: int) -> None:
+        self._threads = threads
         self._said.seek(0)
         self._said.truncate()
         self._pipe, theirs = Pipe()
@@ -97,6 +105,7 @@ class StageProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ANTs and greedy talk a lot
             stderr=self._said,
+            env=os.environ | dict.fromkeys(THREADS_OF, str(threads)),
         )
         theirs.close()
 
