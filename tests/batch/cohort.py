@@ -37,6 +37,25 @@ _ERRORS = {
 
 
 @dataclass(frozen=True)
+class Page:
+    """Made after a case is done: where, and how it goes (made, told, raise, exit)."""
+
+    path: Path
+    how: str
+
+    def __call__(self) -> str:
+        """Why it could not be made, or nothing."""
+        if self.how == "raise":
+            raise ValueError("no colours")
+        if self.how == "exit":
+            os._exit(9)
+        if self.how == "told":
+            return "no page: no paper"
+        self.path.write_text(f"page, by {os.getpid()}")
+        return ""
+
+
+@dataclass(frozen=True)
 class SmallJob(Job):
     """A case of small files.
 
@@ -58,6 +77,11 @@ class SmallJob(Job):
     gpu: bool = False
     work: float = 0.0
     limits: Needs = field(default_factory=lambda: Needs(memory_gb=0.5))
+
+    @classmethod
+    def with_page(cls, job: SmallJob, how: str) -> SmallJob:
+        """The same case with something to make afterwards."""
+        return replace(job, afterwards=Page(job.out_dir / f"{job.name}.page", how))
 
     def needs(self) -> dict[str, Needs]:
         """The same for all stages but the kind."""

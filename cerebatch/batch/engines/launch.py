@@ -77,7 +77,7 @@ def _local(
                      resources={"cores": cores, "memory_gb": memory_gb})
     )  # fmt: skip
     client.register_plugin(Deaf())
-    _say(tell, f"{cores} cores, {memory_gb:.0f} GB; {_dashboard(cluster)}")
+    _say(tell, f"{cores} cores, {memory_gb:.0f} GB; {_dashboard(cluster, shown=profile.dashboard)}")
     found: dict[Kind, Engine] = {"cpu": DaskEngine(client, cluster.scheduler, needs, tell)}
     if any(need.kind == "gpu" for need in needs.values()):
         from cerebatch.batch.engines.on_ray import Actors, RayEngine
@@ -106,7 +106,7 @@ def _cluster(
 
     address = address_on(profile.interface)
     cluster, client = stack.enter_context(dask_cluster(address, folder, dashboard=profile.dashboard, n_workers=0))
-    _say(tell, f"driver at {cluster.scheduler_address}; {_dashboard(cluster)}")
+    _say(tell, f"driver at {cluster.scheduler_address}; {_dashboard(cluster, shown=profile.dashboard)}")
     place = WorkerPlace(cluster.scheduler_address, *tls_files(folder), folder)
     resubmits = Resubmits(profile.resubmit)
     pools = {
@@ -180,8 +180,8 @@ def _made_private(shared: Path, run: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dashboard(cluster: Any) -> str:
-    if "dashboard" not in cluster.scheduler.services:
+def _dashboard(cluster: Any, *, shown: bool) -> str:
+    if not shown:
         return "Dask's dashboard is off"
     port = cluster.scheduler.services["dashboard"].port
     return f"Dask's dashboard, for this machine alone: http://127.0.0.1:{port}/status"

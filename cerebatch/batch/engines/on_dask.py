@@ -33,6 +33,9 @@ SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
 }
 
+NO_PAGES = {"distributed.scheduler.http.routes": []}
+"""Dask's web server starts in any case; so it has nothing to show."""
+
 _TOPIC = "cerebatch"
 _FETCH_SECONDS = 30.0
 
@@ -206,7 +209,7 @@ def dask_cluster(address: str, folder: Path, *, dashboard: bool = True, **option
         path.touch(mode=0o600)
         path.write_text(text)
     with (
-        dask.config.set(SETTINGS),
+        dask.config.set(SETTINGS if dashboard else SETTINGS | NO_PAGES),
         LocalCluster(
             host=address, protocol="tls", security=security, processes=True, memory_limit=0,
             dashboard_address="127.0.0.1:0",

@@ -25,6 +25,7 @@ from cerebatch.batch.engines.base import EngineFailure
 from cerebatch.batch.engines.sent_calls import packed, unpacked
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import HANG, KILLED, LOST
+from cerebatch.io.process import node_name
 
 THREADS_OF = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Variables by which OpenMP, PyTorch, MKL and OpenBLAS count; what a job or a shell says must not change results."""
@@ -63,6 +64,7 @@ class StageProcess:
             self._start(call.needs.threads)
         assert self._child is not None
         deadline = time.monotonic() + 60 * call.needs.minutes
+        self._done: Event | None = None
         try:
             self._pipe.send_bytes(cloudpickle.dumps((call.job.name, call.stage, packed(call))))
             while True:
@@ -71,15 +73,27 @@ class StageProcess:
                     if not isinstance(message, Event):
                         assert isinstance(message, Progress)
                         return message
+                    self._note_end(call, message)
                     tell(message)
                 if (used_gb := _resident_gb(self._child.pid)) > call.needs.memory_gb:
                     self.end()
-                    return killed_for_memory(call, used_gb)
+                    return self._judged(call, killed_for_memory(call, used_gb), tell)
                 if time.monotonic() > deadline:
                     self.end()
-                    return hung(call)
+                    return self._judged(call, hung(call), tell)
         except (EOFError, OSError):
-            return self._died(call)
+            return self._judged(call, self._died(call), tell)
+
+    def _note_end(self, call: Call, event: Event) -> None:
+        if event.what == "finished" and event.stage == list(call.job.needs())[-1]:
+            self._done = event
+
+    def _judged(self, call: Call, failure: EngineFailure, tell: Tell) -> Progress | EngineFailure:
+        """A failure after the last stage was written down is not the case's: what is made afterwards is missing."""
+        if self._done is None:
+            return failure
+        tell(Event(call.job.name, "said", message=f"after the case was done: {failure.message}"))
+        return Progress(call.job.name, call.stage, self._done.seconds, host=node_name())
 
     def end(self) -> None:
         """End the child with whatever it runs."""
