@@ -172,8 +172,7 @@ def _advance(call: Call, tell: Tell) -> Progress:
             with contextlib.suppress(OSError):  # the bytes are read again next time
                 write_model(path, record)
         if not to_do:
-            if not call.is_taken_over:  # its run may still read what would go
-                clean(job)
+            _end(call, tell)
             return Progress(job.name)
         stage = to_do[0]
         stage_name, key = stage.name, stage.key
@@ -190,14 +189,31 @@ def _advance(call: Call, tell: Tell) -> Progress:
         failure = _failure(call, stage_name, key, error)
         return Progress(job.name, failure=failure)
     after = to_do[1].name if len(to_do) > 1 else ""
-    if not after and not call.is_taken_over:
-        clean(job)
+    if not after:
+        _end(call, tell)
     return Progress(job.name, stage.name, seconds, after)
 
 
 def _require_ours(call: Call) -> None:
     if call.is_taken_over:
         raise _TakenOverError
+
+
+def _end(call: Call, tell: Tell) -> None:
+    """What remains to do in a done case, unless another run has it and may read what would go."""
+    if call.is_taken_over:
+        return
+    clean(call.job)
+    if call.job.afterwards is None:
+        return
+    try:
+        why = call.job.afterwards()
+    except Exception as error:  # the case is done all the same
+        why = f"unexpected {type(error).__name__}: {error}"
+    if why:
+        with contextlib.suppress(OSError):
+            note(call.job, f"afterwards: {why}")
+        tell(Event(call.job.name, "said", message=why))
 
 
 def clean(job: Job) -> None:

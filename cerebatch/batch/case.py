@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cerebatch.io.files import require_absolute
 from cerebatch.io.scan import stored_voxels
 from cerebatch.library.found import WORTH
 from cerebatch.library.mean import mean_digest
+from cerebatch.library.store import digest as library_digest
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
@@ -118,7 +120,7 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
     stages: list[Stage] = []
     if settings.library is not None:
         library = settings.library
-        digest = open_library(library).digest
+        digest = library_digest(library)
         origin["Library"] = {"Name": library.name, "Digest": digest, "Note": WORTH}
         inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "library": digest}
         by = _helper("registration", settings.registration)
@@ -205,5 +207,10 @@ def _provenance(settings: RunSettings, origin: dict[str, Any]) -> dict[str, Any]
     return {
         **origin,
         "Settings": {"resolution": settings.resolution, "seed": settings.seed},
-        "Software": {name: version(name) for name in SOFTWARE},
+        "Software": _software(),
     }
+
+
+@cache
+def _software() -> dict[str, str]:
+    return {name: version(name) for name in SOFTWARE}

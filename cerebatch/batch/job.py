@@ -86,6 +86,9 @@ class Job(ABC):
         Outputs that stay, and intermediate files; absolute.
     keep_work : bool
         Whether intermediate files stay once the case is done.
+    afterwards : callable, optional
+        Called where the last stage ran, once the case is done: makes views of what is written, such as pages. Gives why
+        it could not, in words, or nothing; whatever happens in it, the case is done.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class Job(ABC):
     out_dir: Path
     work_dir: Path
     keep_work: bool = False
+    afterwards: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
         require_absolute(self.out_dir, self.work_dir)

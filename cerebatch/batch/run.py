@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from cerebatch.batch.cluster.profile import Profile, require_fit
+from cerebatch.batch.cluster.profile import Local, Profile, require_fit
 from cerebatch.batch.decide import Limits, limits_of, settled
 from cerebatch.batch.engines.launch import WarmUp, engines, private_folder
 from cerebatch.batch.job import KNOWN_STAGES, Job, Needs
@@ -41,7 +41,7 @@ def run_jobs(
 ) -> Iterator[Outcome]:
     """Run cases, in whatever order they finish.
 
-    Ctrl-C once: nothing more is handed out, what is at work has 30 s to end its stage, the rest is handed back.
+    Ctrl-C once: nothing more is handed out, what is at work has 20 s to end its stage, the rest is handed back.
     Twice: the process ends at once; what it started ends with it.
 
     Parameters
@@ -73,6 +73,8 @@ def run_jobs(
     """
     if not jobs:
         return
+    if isinstance(profile, Local):
+        profile = profile.measured()
     needs = profile.adjusted(jobs[0].needs(), also=KNOWN_STAGES)
     require_fit(profile, needs)
     manifest = Manifest(
@@ -179,7 +181,7 @@ def _stopped_by_signals(relay: Relay, secrets: Path) -> Iterator[None]:
         relay.stop(signal.Signals(number).name)
         # Not told from here: a signal may come in the middle of another word.
         relay.hear_later(
-            Event("", "said", message="stopping: what is at work has 30 s to end its stage; once more stops at once")
+            Event("", "said", message="stopping: what is at work has 20 s to end its stage; once more stops at once")
         )
 
     before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

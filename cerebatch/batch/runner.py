@@ -37,7 +37,8 @@ _LOST_AT_MOST, _NEVER_BEGAN_AT_MOST, _HANGS_AT_MOST = 5, 20, 2
 _ON_ONE_HOST_AT_MOST = 4
 _AGAIN_AT_MOST = 2
 """A stage may have to run again because its input changed meanwhile, but not for ever."""
-_GRACE_SECONDS = 30.0
+GRACE_SECONDS = 20.0
+"""That a stage has to end in a stopped run: Slurm kills a job 30 s after it asked it to end."""
 
 
 class Relay:
@@ -133,7 +134,7 @@ class Relay:
                 if job is not None and (held := self._begin(job)) is not None:
                     yield held
             if self.stopping:
-                deadline = deadline or time.monotonic() + _GRACE_SECONDS
+                deadline = deadline or time.monotonic() + GRACE_SECONDS
                 for name in [name for name, case in self._flying.items() if not case.started]:
                     self._engine(name).cancel(name)
                 if time.monotonic() > deadline:

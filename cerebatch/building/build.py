@@ -6,7 +6,6 @@ that the store holds already are not made again.
 
 from __future__ import annotations
 
-import pickle
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -19,10 +18,10 @@ import numpy as np
 
 from cerebatch.building.compose import compose
 from cerebatch.building.fit import Fit, LobuleMap, fit, read_lobule_map
+from cerebatch.building.fit_file import read_fit, write_fit
 from cerebatch.building.head import Head, read_head
 from cerebatch.building.own_scan import OwnScan, find_own_scans, make_own_case
 from cerebatch.errors import CerebatchError, InputError, LibraryError
-from cerebatch.io.atomic import written_whole
 from cerebatch.labels import WHITE_MATTER
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase, mirrored_pair, twin_name
@@ -121,7 +120,7 @@ def build(path: Path, plan: Plan, *, processes: int, tell: Tell) -> None:
         heads, _ = _gather({p.name: pool.submit(read_head, p, seed=plan.seed) for p in plan.heads}, "read", tell)
         pairs = {f"{lobules.name}_{head.name}": (lobules, head) for lobules, head in _pairs(maps, heads, plan.cases)}
         placed, _ = _gather(
-            {k: pool.submit(_fit, fits / f"{k}.pkl", *pair) for k, pair in pairs.items()}, "fitted", tell
+            {k: pool.submit(_fit, fits / f"{k}.npz", *pair) for k, pair in pairs.items()}, "fitted", tell
         )
         own = {} if plan.scans is None else find_own_scans(plan.scans, list(maps.values()))
         names = [*(name for name in pairs if name in placed), *own]
@@ -190,12 +189,10 @@ def _begin(path: Path, names: list[str], plan: Plan) -> set[str]:
 
 
 def _fit(kept: Path, lobules: LobuleMap, head: Head) -> Fit:
-    if kept.exists():
-        found: Fit = pickle.loads(kept.read_bytes())
+    if (found := read_fit(kept)) is not None:
         return found
     made = fit(lobules, head)
-    with written_whole(kept) as unfinished:
-        unfinished.write_bytes(pickle.dumps(made))
+    write_fit(kept, made)
     return made
 
 

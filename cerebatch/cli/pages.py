@@ -31,6 +31,18 @@ class Program(StrEnum):
     itksnap = "itksnap"
 
 
+def announce_pages(out: Path, *, pdf: bool, console: Console) -> None:
+    """Make the folder of the pages with its look-up tables, and say if PDFs cannot be written here."""
+    from cerebatch.io.lookup_tables import write_lookup_tables
+    from cerebatch.report.pages import FOLDER
+    from cerebatch.report.pdf import HOW_TO_GET_THEM, can_write_pdf
+
+    (out / FOLDER).mkdir(exist_ok=True)
+    write_lookup_tables(out)
+    if pdf and not can_write_pdf():
+        say(console, HOW_TO_GET_THEM)
+
+
 def write_case_pages(
     out: Path,
     bids_dir: Path,

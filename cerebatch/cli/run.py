@@ -14,13 +14,15 @@ from rich.console import Console
 from cerebatch.cli.extras import require
 from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
 from cerebatch.cli.outcomes import print_unfinished
-from cerebatch.cli.pages import CsvLayout, merge_cohort, write_case_pages
+from cerebatch.cli.page_maker import PageMaker
+from cerebatch.cli.pages import CsvLayout, announce_pages, merge_cohort, write_case_pages
 from cerebatch.cli.plan import tell_plan
 from cerebatch.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
+    from cerebatch.batch.ledger.events import Event
     from cerebatch.batch.outcome import Outcome
-    from cerebatch.io.bids import Cohort
+    from cerebatch.io.bids import Case, Cohort
     from cerebatch.stages.settings import Method
 
 
@@ -175,7 +177,16 @@ def run(
         threads=threads,
     )
     work_dir = (work or out / "work").resolve()
-    jobs = [CaseJob(case.name, out, work_dir, keep_work, case=case, settings=settings) for case in cohort.cases]
+
+    def page_of(case: Case) -> PageMaker | None:
+        folder = (out / case.folder).parent
+        given = norms.resolve() if norms else None
+        return PageMaker(case.name, folder, out, bids_dir, given, csv_layout.value, pdf) if pages else None
+
+    jobs = [
+        CaseJob(case.name, out, work_dir, keep_work, page_of(case), case=case, settings=settings)
+        for case in cohort.cases
+    ]
     for warning in cohort.warnings:
         say(console, f"warning: {warning}")
     if labelled_case is None:
@@ -187,8 +198,17 @@ def run(
     if labelled_case is None:
         keep_library(out, chosen)
     outcomes: list[Outcome] = []
+    without_page: list[str] = []
     if jobs:
-        with progress(len(jobs), list(jobs[0].needs()), console) as tell:
+        if pages:
+            announce_pages(out, pdf=pdf, console=console)
+        with progress(len(jobs), list(jobs[0].needs()), console) as show:
+
+            def tell(event: Event) -> None:
+                if event.case and event.what == "said":
+                    without_page.append(f"{event.case}: {event.message}")
+                show(event)
+
             left_out = {problem.name: problem.reason for problem in cohort.problems}
             for outcome in run_jobs(
                 jobs,
@@ -202,17 +222,25 @@ def run(
             ):
                 outcomes.append(outcome)
     _print_end(outcomes, cohort, out, console)
-    done = [outcome.case for outcome in outcomes if outcome.status in ("done", "skipped")]
-    whole = not (pages and done) or write_case_pages(
+    for words in without_page:
+        say(console, words)
+    # Pages of cases that are done now were made with them; those of earlier runs may show other norms.
+    before = [outcome.case for outcome in outcomes if outcome.status == "skipped"]
+    whole = not (pages and before) or write_case_pages(
         out,
         bids_dir,
-        done,
+        before,
         norms=norms.resolve() if norms else None,
         layout=csv_layout,
         pdf=pdf,
         console=console,
     )
-    if not whole or cohort.problems or any(outcome.status in ("failed", "handed back") for outcome in outcomes):
+    if (
+        not whole
+        or without_page
+        or cohort.problems
+        or any(outcome.status in ("failed", "handed back") for outcome in outcomes)
+    ):
         raise typer.Exit(SOME_FAILED)
 
 

@@ -29,6 +29,9 @@ FORMATS = "a NIfTI (.nii, .nii.gz) or MGH (.mgh, .mgz) image"
 LARGEST_DEFLATE_RATIO = 1032
 """Deflate cannot shrink anything further (zlib technical details), so a .gz smaller than that is cut short."""
 
+MOST_VOXELS = 700_000_000
+"""What claims more is damaged or meant to fill the memory: gzip shrinks zeros a thousandfold."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -168,6 +171,13 @@ def _check_complete(path: Path, image: SpatialImage) -> None:
             expected=f"{promised} bytes of voxels, as its header says",
             found=f"a truncated file of {size} bytes",
             do="Copy or convert it again; a transfer may have been cut short.",
+        )
+    if int(np.prod(image.shape, dtype=object)) > MOST_VOXELS:
+        raise ScanGeometryError(
+            path,
+            expected=f"at most {MOST_VOXELS // 10**6} million voxels, those of a whole head at 0.25 mm",
+            found=" x ".join(map(str, image.shape)),
+            do="Downsample or crop it, or convert it again if its header is damaged.",
         )
 
 

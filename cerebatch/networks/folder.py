@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import get_args
@@ -59,5 +60,11 @@ def read_cards(folder: Path) -> tuple[Card, ...]:
 
 
 def digest(folder: Path) -> str:
-    """Changes with any of the weights in a folder; reads their cards alone."""
+    """Changes with any of the weights in a folder; reads their cards alone, and again only where a file changed."""
+    return _digest(folder, tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors"))))
+
+
+@lru_cache(maxsize=16)
+def _digest(folder: Path, files: tuple[tuple[str, int], ...]) -> str:
+    del files  # asked anew where one has another time
     return hashlib.sha256("".join(card.sha256 for card in read_cards(folder)).encode()).hexdigest()

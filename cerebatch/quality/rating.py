@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 from cerebatch.quality.metric import BOTH, Metric
@@ -120,7 +120,7 @@ def thresholds_digest() -> str:
 
 
 def _table() -> bytes:
-    return resources.files("cerebatch.quality").joinpath("flags.tsv").read_bytes()
+    return Path(__file__).with_name("flags.tsv").read_bytes()
 
 
 def raised(metrics: Iterable[Metric]) -> list[Flag]:

@@ -37,6 +37,25 @@ _ERRORS = {
 
 
 @dataclass(frozen=True)
+class Page:
+    """Made after a case is done: where, and how it goes (made, told, raise, exit)."""
+
+    path: Path
+    how: str
+
+    def __call__(self) -> str:
+        """Why it could not be made, or nothing."""
+        if self.how == "raise":
+            raise ValueError("no colours")
+        if self.how == "exit":
+            os._exit(9)
+        if self.how == "told":
+            return "no page: no paper"
+        self.path.write_text(f"page, by {os.getpid()}")
+        return ""
+
+
+@dataclass(frozen=True)
 class SmallJob(Job):
     """A case of small files.
 
@@ -58,6 +77,11 @@ class SmallJob(Job):
     gpu: bool = False
     work: float = 0.0
     limits: Needs = field(default_factory=lambda: Needs(memory_gb=0.5))
+
+    @classmethod
+    def with_page(cls, job: SmallJob, how: str) -> SmallJob:
+        """The same case with something to make afterwards."""
+        return replace(job, afterwards=Page(job.out_dir / f"{job.name}.page", how))
 
     def needs(self) -> dict[str, Needs]:
         """The same for all stages but the kind."""
@@ -115,6 +139,9 @@ class SmallJob(Job):
                 error, _, node = place.partition("@")
                 if node in (os.environ.get("SLURMD_NODENAME"), "everywhere"):
                     raise _ERRORS[error]
+            case "threads":
+                names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+                (self.out_dir / "threads").write_text(" ".join(os.environ.get(name, "-") for name in names))
             case "hang":
                 time.sleep(3600)
             case "wait":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from job_profiles import cluster
 
 from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.cluster.profile import Profile, Serial
@@ -16,7 +17,6 @@ from cerebatch.batch.job import Job, Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.run import run_jobs
 from cerebatch.batch.runner import Relay
-from tests.helpers.job_profiles import cluster
 
 SERIAL = Serial(kind="serial")
 

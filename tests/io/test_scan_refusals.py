@@ -95,6 +95,15 @@ class TestFilesThatCannotBeRead:
         refused(path, UnreadableScanError, "a truncated file", "Copy or convert it again")
         refused(tmp_path / "T1w.nii.gz", UnreadableScanError, "a truncated file", "Copy or convert it again")
 
+    def test_a_header_that_claims_more_voxels_than_any_scan_has_is_refused_before_one_is_read(
+        self, tmp_path: Path
+    ) -> None:
+        path = saved(tmp_path / "T1w.nii", head(), dim=[3, 2048, 2048, 1024, 1, 1, 1, 1], datatype=2)
+        # As long as the whole would be if nothing were in it: gzip shrinks zeros a thousandfold.
+        packed = gzip.compress(path.read_bytes()[:100_000]) + np.random.default_rng(1).bytes(5_000_000)
+        (tmp_path / "T1w.nii.gz").write_bytes(packed)
+        refused(tmp_path / "T1w.nii.gz", ScanGeometryError, "2048 x 2048 x 1024", "Downsample or crop it")
+
     def test_a_type_of_voxel_that_does_not_exist(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "T1w.nii", head(), datatype=77)
         refused(path, UnreadableScanError, "data code 77", "Copy or convert it again")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -15,6 +18,11 @@ __all__ = ["JobPool", "Pace", "Resubmits", "WorkerPlace", "ray_node"]
 
 _TOGETHER = 50
 """Jobs that one cancel command names: a line of commands is limited."""
+_WILL_PASS = re.compile(
+    r"unable to contact|timed out|no answer in|temporarily|connection|communication|try again|limit", re.IGNORECASE
+)
+"""What a scheduler says that is busy, away, or has enough of us for now: no job was lost."""
+_LOGS_AT_MOST = 100
 _LOOKS = 10
 """Jobs that are asked for at one look: the scheduler has others to serve."""
 
@@ -115,6 +123,7 @@ class JobPool:
         self._to_cancel: list[BatchJob] = []
         self._to_tell: list[str] = []
         self._told: set[str] = set()
+        self._lost: list[str] = []
         self._wanted = self._submitted = self._in_a_row = 0
         self._busy: frozenset[str] = frozenset()
         self._most = job_class.jobs
@@ -180,6 +189,7 @@ class JobPool:
             if job_name in self._jobs:
                 self._end(job_name)
                 if not expected:
+                    self._lost.append(job_name)
                     self._lose()
         self._woken.set()
 
@@ -194,7 +204,23 @@ class JobPool:
             for name in list(self._jobs):
                 self._end(name)
         self._cancel()
+        self._keep_logs()
         self._say()
+
+    def _keep_logs(self) -> None:
+        """Logs of jobs that were lost outlive the folder of the run."""
+        logs = [
+            log for name in self._lost for end in ("err", "out") for log in self._place.folder.glob(f"*{name}*.{end}")
+        ]
+        if not logs:
+            return
+        kept = self._place.folder.parent / f"{self._run}-lost-jobs"
+        with contextlib.suppress(OSError):
+            kept.mkdir(mode=0o700, exist_ok=True)
+            for log in logs[-_LOGS_AT_MOST:]:
+                shutil.copy(log, kept)
+            with self._lock:
+                self._note("logs", f"{len(self._lost)} jobs were lost; their logs: {kept}")
 
     def _keep(self) -> None:
         while not self._closing:
@@ -244,6 +270,7 @@ class JobPool:
             for job in waiting:
                 if job.state == "" and not job.arrived and job.batch.name in self._jobs:
                     self._end(job.batch.name)
+                    self._lost.append(job.batch.name)
                     self._hold()
                     self._note("vanished", _vanished(job.batch))
                     self._lose()
@@ -270,7 +297,8 @@ class JobPool:
                     del self._jobs[batch.name]
                     self._hold()
                     self._note("submit", f"a job could not be submitted: {error}. It is tried again.")
-                    self._lose()
+                    if not _WILL_PASS.search(str(error)):
+                        self._lose()
                 return
             with self._lock:
                 job.since = time.monotonic()
@@ -299,7 +327,7 @@ class JobPool:
                 f"limit {self._most}",
                 f"{self._resubmits.limit} lost jobs were submitted again (`resubmit` in the profile), and no more will "
                 f"be: {self._most} of {self._class.jobs} are left. "
-                f"Their logs, until the run ends: {self._place.folder}",
+                f"Their logs: {self._place.folder}, and after the run beside it.",
             )
 
     def _hold(self) -> None:

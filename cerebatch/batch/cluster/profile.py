@@ -84,11 +84,14 @@ class _Profile(_Model):
     ----------
     lease_seconds : float
         A case whose run has not been heard of for so long may be taken by another run.
+    dashboard : bool
+        Whether Dask serves one, on this machine alone; every user of it can look at it.
     stages : dict
         Stage -> `Override`.
     """
 
     lease_seconds: Positive = 120.0
+    dashboard: bool = True
     stages: dict[str, Override] = {}
 
     def adjusted(self, needs: Mapping[str, Needs], *, also: Collection[str] = ()) -> dict[str, Needs]:
@@ -166,6 +169,10 @@ class Local(_Profile):
         """Cores for CPU stages, at least 1; fewer where actors without a GPU run beside them."""
         on_cpus = any(need.kind == "gpu" for need in needs.values()) and not gpus()
         return max(1, self.all_cores() - on_cpus * self.actors * self.actor_threads)
+
+    def measured(self) -> Local:
+        """This profile with what is free now in place of "auto"; asked again later, there may be less."""
+        return self.model_copy(update={"cores": self.all_cores(), "memory_gb": self.usable_memory_gb()})
 
     def usable_memory_gb(self) -> float:
         """GB for all stages; for "auto", 90% of what is available now, within the limits of container and job."""

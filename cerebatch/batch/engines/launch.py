@@ -73,11 +73,11 @@ def _local(
 
     cores, memory_gb = profile.usable_cores(needs), profile.usable_memory_gb()
     cluster, client = stack.enter_context(
-        dask_cluster("127.0.0.1", folder, n_workers=1, threads_per_worker=cores,
+        dask_cluster("127.0.0.1", folder, dashboard=profile.dashboard, n_workers=1, threads_per_worker=cores,
                      resources={"cores": cores, "memory_gb": memory_gb})
     )  # fmt: skip
     client.register_plugin(Deaf())
-    _say(tell, f"{cores} cores, {memory_gb:.0f} GB; {_dashboard(cluster)}")
+    _say(tell, f"{cores} cores, {memory_gb:.0f} GB; {_dashboard(cluster, shown=profile.dashboard)}")
     found: dict[Kind, Engine] = {"cpu": DaskEngine(client, cluster.scheduler, needs, tell)}
     if any(need.kind == "gpu" for need in needs.values()):
         from cerebatch.batch.engines.on_ray import Actors, RayEngine
@@ -105,8 +105,8 @@ def _cluster(
     from cerebatch.batch.engines.retire import Retire
 
     address = address_on(profile.interface)
-    cluster, client = stack.enter_context(dask_cluster(address, folder, n_workers=0))
-    _say(tell, f"driver at {cluster.scheduler_address}; {_dashboard(cluster)}")
+    cluster, client = stack.enter_context(dask_cluster(address, folder, dashboard=profile.dashboard, n_workers=0))
+    _say(tell, f"driver at {cluster.scheduler_address}; {_dashboard(cluster, shown=profile.dashboard)}")
     place = WorkerPlace(cluster.scheduler_address, *tls_files(folder), folder)
     resubmits = Resubmits(profile.resubmit)
     pools = {
@@ -180,7 +180,9 @@ def _made_private(shared: Path, run: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dashboard(cluster: Any) -> str:
+def _dashboard(cluster: Any, *, shown: bool) -> str:
+    if not shown:
+        return "Dask's dashboard is off"
     port = cluster.scheduler.services["dashboard"].port
     return f"Dask's dashboard, for this machine alone: http://127.0.0.1:{port}/status"
 

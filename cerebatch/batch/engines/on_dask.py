@@ -33,6 +33,9 @@ SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
 }
 
+NO_PAGES = {"distributed.scheduler.http.routes": []}
+"""Dask's web server starts in any case; so it has nothing to show."""
+
 _TOPIC = "cerebatch"
 _FETCH_SECONDS = 30.0
 
@@ -180,7 +183,7 @@ class DaskEngine:
 
 
 @contextmanager
-def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[Any, Any]]:
+def dask_cluster(address: str, folder: Path, *, dashboard: bool = True, **options: Any) -> Iterator[tuple[Any, Any]]:
     """A scheduler in this process that speaks TLS alone, with keys of its own, and a client.
 
     Parameters
@@ -189,6 +192,8 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
         IP address to listen on.
     folder : Path
         Private; gets the keys, for workers on other nodes.
+    dashboard : bool
+        Whether to serve one, for this machine alone.
     **options
         Of `distributed.LocalCluster`: its workers on this machine.
     """
@@ -204,10 +209,11 @@ def dask_cluster(address: str, folder: Path, **options: Any) -> Iterator[tuple[A
         path.touch(mode=0o600)
         path.write_text(text)
     with (
-        dask.config.set(SETTINGS),
+        dask.config.set(SETTINGS if dashboard else SETTINGS | NO_PAGES),
         LocalCluster(
             host=address, protocol="tls", security=security, processes=True, memory_limit=0,
-            dashboard_address="127.0.0.1:0", scheduler_kwargs={"extensions": EXTENSIONS}, **options,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"extensions": EXTENSIONS, "dashboard": dashboard}, **options,
         ) as cluster,
         Client(cluster, security=security) as client,
     ):  # fmt: skip

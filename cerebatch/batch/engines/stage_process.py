@@ -25,6 +25,10 @@ from cerebatch.batch.engines.base import EngineFailure
 from cerebatch.batch.engines.sent_calls import packed, unpacked
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import HANG, KILLED, LOST
+from cerebatch.io.process import node_name
+
+THREADS_OF = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Variables by which OpenMP, PyTorch, MKL and OpenBLAS count; what a job or a shell says must not change results."""
 
 _LOOK_SECONDS = 0.2
 _LAST_BYTES = 2000
@@ -34,12 +38,14 @@ _SET_SIGNAL_AT_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 class StageProcess:
     """Runs calls in a child process, started when first needed and again when it was ended.
 
-    One thread at a time may use it. On Linux the child dies with the thread that started it.
+    One thread at a time may use it. The child's libraries have the threads that a stage needs, whatever the
+    environment says. On Linux the child dies with the thread that started it.
     """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
+        self._threads = 0
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as this
 
     def run(self, call: Call, tell: Tell) -> Progress | EngineFailure:
@@ -52,10 +58,13 @@ class StageProcess:
         tell : callable
             Gets the events of the stage while it runs.
         """
+        if self._child is not None and self._threads != call.needs.threads:
+            self.end()  # libraries read once how many threads they may have
         if self._child is None or self._child.poll() is not None:
-            self._start()
+            self._start(call.needs.threads)
         assert self._child is not None
         deadline = time.monotonic() + 60 * call.needs.minutes
+        self._done: Event | None = None
         try:
             self._pipe.send_bytes(cloudpickle.dumps((call.job.name, call.stage, packed(call))))
             while True:
@@ -64,15 +73,27 @@ class StageProcess:
                     if not isinstance(message, Event):
                         assert isinstance(message, Progress)
                         return message
+                    self._note_end(call, message)
                     tell(message)
                 if (used_gb := _resident_gb(self._child.pid)) > call.needs.memory_gb:
                     self.end()
-                    return killed_for_memory(call, used_gb)
+                    return self._judged(call, killed_for_memory(call, used_gb), tell)
                 if time.monotonic() > deadline:
                     self.end()
-                    return hung(call)
+                    return self._judged(call, hung(call), tell)
         except (EOFError, OSError):
-            return self._died(call)
+            return self._judged(call, self._died(call), tell)
+
+    def _note_end(self, call: Call, event: Event) -> None:
+        if event.what == "finished" and event.stage == list(call.job.needs())[-1]:
+            self._done = event
+
+    def _judged(self, call: Call, failure: EngineFailure, tell: Tell) -> Progress | EngineFailure:
+        """A failure after the last stage was written down is not the case's: what is made afterwards is missing."""
+        if self._done is None:
+            return failure
+        tell(Event(call.job.name, "said", message=f"after the case was done: {failure.message}"))
+        return Progress(call.job.name, call.stage, self._done.seconds, host=node_name())
 
     def end(self) -> None:
         """End the child with whatever it runs."""
@@ -87,7 +108,8 @@ class StageProcess:
         self._pipe.close()
         self._child = None
 
-    def _start(self) -> None:
+    def _start(self, threads: int) -> None:
+        self._threads = threads
         self._said.seek(0)
         self._said.truncate()
         self._pipe, theirs = Pipe()
@@ -97,6 +119,7 @@ class StageProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ANTs and greedy talk a lot
             stderr=self._said,
+            env=os.environ | dict.fromkeys(THREADS_OF, str(threads)),
         )
         theirs.close()
 
