@@ -5,8 +5,8 @@
 People are made up: ages from 1 to 94, volumes from the six forms in turn, absolute and in per cent of a made-up ICV.
 The floor is one `numpy.linalg.lstsq` for each candidate and group, all structures at once, with tau known: what must be
 paid when nothing is searched and nothing is tested. Also measured: one `lstsq` for every tau of the grid, as a plain
-search would do it, without refinement; the models for what is really there; coefficients by statsmodels. Seconds are those
-of the processor, so that other work on the machine does not count.
+search would do it, without refinement; the models for what is really there; coefficients by statsmodels. Seconds are
+those of the processor, so that other work on the machine does not count.
 """
 
 from __future__ import annotations

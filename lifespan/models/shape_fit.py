@@ -1,4 +1,4 @@
-"""The likeliest shape of standardised residuals: its likelihood, the slopes of that, and how many parameters it needs."""
+"""The likeliest shape of standardised residuals: its likelihood, and the slopes of that by its parameters."""
 
 from __future__ import annotations
 
