@@ -16,7 +16,7 @@ WORTH = (
     "An atlas of each scan takes two minutes more; on real scans it made the labels better in one of three, so look at "
     "both before you choose."
 )
-"""What a library is worth to networks that have learnt from scans, as measured (docs/accuracy.md)."""
+"""What a library is worth to the networks, for those who run them."""
 
 _OFF = "or go without one: --no-library"
 

@@ -140,9 +140,39 @@ def test_an_atlas_is_made_where_a_library_is_given(
     library = write_library(tmp_path / "LIB.zarr", [make_case("a", 1), make_case("b", 2)])
     told: list[str] = []
     found = cerebatch.segment(scan, library=library, weights=weights, resolution=4.0, tell=told.append)
-    assert [line.removeprefix("cerebatch: ") for line in told] == ["prepare", "atlas", "segment", "measure"]
+    assert told[0].startswith(f"cerebatch: library: {library} (digest ")
+    assert "better in one of three" in told[0]
+    assert [line.removeprefix("cerebatch: ") for line in told[1:]] == ["prepare", "atlas", "segment", "measure"]
     assert found.information["Library"]["Name"] == "LIB.zarr"
     assert found.information["AtlasChannel"] is True
+
+
+def test_a_library_that_is_found_is_used_told_and_kept(
+    scan: Path,
+    weights: Path,
+    tmp_path: Path,
+    make_case: Callable[..., LabelledCase],
+    write_library: Callable[[Path, list[LabelledCase]], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    library = write_library(tmp_path / "LIB.zarr", [make_case("a", 1), make_case("b", 2)])
+    monkeypatch.setenv("CEREBATCH_LIBRARY", str(library))
+    given = (scan, "--weights", weights, "--resolution", "4.0", "--no-pages", "--out")
+    without = command("segment", *given, tmp_path / "without", "--no-library")
+    assert without.returncode == 0, without.stdout + without.stderr
+    assert without.stdout.startswith("library: none")
+    found = command("segment", *given, tmp_path / "with")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert found.stdout.startswith(f"library: {library} (digest ")
+    for folder, channel in (("with", True), ("without", False)):
+        sidecar = tmp_path / folder / "sub-phantom001/anat/sub-phantom001_seg-lobules_dseg.json"
+        assert json.loads(sidecar.read_text())["AtlasChannel"] is channel
+    again = command("segment", *given, tmp_path / "without")  # begun without, so it goes on without
+    assert again.stdout.startswith("library: none")
+    monkeypatch.delenv("CEREBATCH_LIBRARY")
+    kept = command("segment", *given, tmp_path / "with")
+    assert "as this folder of results was begun" in kept.stdout
+    assert "prepare" not in kept.stdout
 
 
 def test_what_is_no_head_is_refused_by_the_stage_that_sees_it(weights: Path, tmp_path: Path) -> None:

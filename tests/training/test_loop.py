@@ -170,7 +170,7 @@ def test_whom_a_library_does_not_know_cannot_be_held_out(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("steps: 10\n", "`library`: Field required"),
+        ("steps: 10\n", "`library`: expected the path of a library of 1 mm"),
         ("library: a\natlases: b\narchitecture: dpm\ntask: sides\nsteps: 1\n", "`architecture`"),
         ("library: a\natlases: b\narchitecture: dpn\ntask: sides\nsteps: 1\nstepz: 2\n", "`stepz`"),
         (": [", "expected a YAML file"),
