@@ -80,11 +80,6 @@ def open_library(path: Path | str) -> Library:
     )
 
 
-def digest(path: Path) -> str:
-    """Digest of a finished library: changes with the content of any case, takes no reading of voxels."""
-    return open_library(path).digest
-
-
 def info(path: Path) -> dict[str, Any]:
     """Summary of a finished library.
 
