@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.batch.job import STAGES, Job, Needs, Stage
-from cerebatch.batch.ledger.records import FileStamp, read_record
+from cerebatch.batch.ledger.records import read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
 from cerebatch.io.files import require_absolute
+from cerebatch.io.stamp import FileStamp
 from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
