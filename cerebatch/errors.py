@@ -15,6 +15,8 @@ CerebatchError
 ├── StageError              a stage ran and what it made cannot be trusted
 │   └── RegistrationError   an affine that no head can have
 ├── QueueError              a command of the batch scheduler did not do what it should
+├── ActorLostError          an actor with networks ended between calls; another may do better
+├── ActorUnfitError         an actor with networks cannot start, and no other could
 └── InstallationError       the compiled kernels or the template are not there
 """
 
@@ -126,6 +128,14 @@ class RegistrationError(StageError):
 
 class QueueError(CerebatchError):
     """A command of the batch scheduler did not do what it should."""
+
+
+class ActorLostError(CerebatchError):
+    """An actor ended between calls; another may do better."""
+
+
+class ActorUnfitError(CerebatchError):
+    """An actor cannot start, and no other could."""
 
 
 class InstallationError(CerebatchError):

@@ -19,6 +19,9 @@ from cerebatch.library.tissues import TISSUES
 from cerebatch.simulation.phantom import write_cohort
 from cerebatch.spatial import ants_bridge, space
 
+# The programs of benchmarks/ stand in no package that is installed; last, so that they hide nothing.
+sys.path.append(str(Path(__file__).parents[1]))
+
 # ITK reads its thread count once a process; all tests share one.
 ants_bridge.use_one_thread()
 

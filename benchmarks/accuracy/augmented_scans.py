@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.accuracy.real_scans import compare
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_codes
 from cerebatch.library.augmented.layout import VOLUMES, open_set
 from cerebatch.library.augmented.store import AugmentedSet, open_augmented

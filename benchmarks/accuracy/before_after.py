@@ -27,7 +27,7 @@ from scipy.stats import wilcoxon
 
 from benchmarks.common.tables import write_table
 from cerebatch.errors import RegistrationError
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.measures.overlap import SCORED, dice, dice_by_structure, mean_dice

@@ -32,11 +32,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.common.majority import majority
 from benchmarks.common.tables import write_table
-from cerebatch.atlas.majority import majority
 from cerebatch.atlas.similar import LeaveOut
 from cerebatch.atlas.subject_atlas import make_atlas
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.library.store import open_library

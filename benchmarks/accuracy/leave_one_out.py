@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.common.majority import majority
 from benchmarks.common.tables import write_table
-from cerebatch.atlas.majority import majority
 from cerebatch.atlas.registering import compared_region, register_cases
 from cerebatch.atlas.similar import LeaveOut, most_similar
 from cerebatch.atlas.subject_atlas import CASES

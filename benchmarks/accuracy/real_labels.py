@@ -8,7 +8,7 @@ and of DATA/scans. Seconds a scan; nothing is segmented here. Printed are, a lin
     labelled   bert and testy against CerebNet (`cerebatch evaluate --protocol cerebnet`): mean Dice of ten merged
                regions a side, names beside it, the same with the white matter of the folia given to its lobule
                (`folia.with_folia`), what a map of our convention could reach that errs in nothing
-               (`outlines.as_shown`), volume of the whole, and spill: cm3 of lobules, and of white matter, that
+               (`common.ceiling`), volume of the whole, and spill: cm3 of lobules, and of white matter, that
                we label further than --spill-mm outside all of CerebNet's labels
     outlined   the validation people against manual outlines: the whole, with and without dark voxels inside the
                manual outline; white matter as it stands and opened; vermis groups rightly named
@@ -29,15 +29,17 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from benchmarks.common.ceiling import as_shown
+from benchmarks.common.published import as_published
 from benchmarks.common.tables import write_table
+from benchmarks.common.tissue_volumes import tissue_volumes_cm3
 from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.outlines import SPILL_MM, as_shown, outline_figures, spill_cm3
+from cerebatch.evaluation.outlines import SPILL_MM, outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import Protocol, read_protocol
-from cerebatch.evaluation.published import as_published
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
-from cerebatch.labels import LABELS, WHITE_MATTER
-from cerebatch.measures.folia import CORE_OPENING_MM, white_core, with_folia
+from cerebatch.labels import LABELS
+from cerebatch.measures.folia import CORE_OPENING_MM, with_folia
 from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, cerebellum_box, resample
 
 LABELLED = ("sub-bert", "sub-testy")
@@ -48,7 +50,6 @@ GREY_CM3 = {"grey matter": 80.0, "with folia": 107.5}
 """Mean of DeepCERES, and of CERES, on 28 adults of HNU."""
 
 _MARGIN = 8
-_LOBULES = [label.index for label in LABELS if label.index not in WHITE_MATTER]
 
 
 @dataclass(frozen=True)
@@ -211,17 +212,9 @@ def variation(volumes: pd.DataFrame) -> pd.Series[float]:
 
 
 def grey(scan: Finished, options: argparse.Namespace) -> dict[str, object]:
-    """Volumes in the head, cm3: lobules without and with white matter of the folia, core and all white matter."""
+    """Volumes of `tissue_volumes_cm3`."""
     dseg, box = scan.in_box
-    cm3 = scan.voxel_mm3 / 1000
-    folded = with_folia(dseg, box, options.opening_mm)
-    return {
-        "scan": scan.name,
-        "grey matter": float(np.isin(dseg, _LOBULES).sum() * cm3),
-        "with folia": float(np.isin(folded, _LOBULES).sum() * cm3),
-        "core": float(white_core(dseg, box, options.opening_mm).sum() * cm3),
-        "white matter": float(((dseg > 0) & ~np.isin(dseg, _LOBULES)).sum() * cm3),
-    }
+    return {"scan": scan.name, **tissue_volumes_cm3(dseg, box, scan.voxel_mm3, options.opening_mm)}
 
 
 def on_one_grid(scan: Finished, path: Path, protocol: Protocol) -> tuple[LabelMap, LabelMap, Grid]:

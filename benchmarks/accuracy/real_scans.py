@@ -19,11 +19,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from benchmarks.common.fissures import fissure_contrast
+from benchmarks.common.published import as_published
 from benchmarks.common.tables import write_table
 from cerebatch.building.place import agreement, suit_on_box
 from cerebatch.building.suit import WHITE_MATTER, merge_cobralab
-from cerebatch.evaluation.fissures import fissure_contrast
-from cerebatch.evaluation.published import as_published
 from cerebatch.io.labelmaps import read_codes, read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.library.store import open_library

@@ -37,22 +37,24 @@ from scipy import ndimage
 
 from benchmarks.accuracy.real_labels import ADULTS, LABELLED, VALIDATION, long_of, manual_path, shown, variation
 from benchmarks.common.brain_extraction import extracted
+from benchmarks.common.ceiling import as_shown
+from benchmarks.common.in_box import BoxTruth, read_box_truth, score_in_box
+from benchmarks.common.published import as_published
 from benchmarks.common.tables import write_table
+from benchmarks.common.tissue_volumes import tissue_volumes_cm3
 from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.in_box import BoxTruth, read_box_truth, score_in_box
-from cerebatch.evaluation.outlines import SPILL_MM, as_shown
+from cerebatch.evaluation.outlines import SPILL_MM
 from cerebatch.evaluation.protocols import read_protocol
-from cerebatch.evaluation.published import as_published
-from cerebatch.io.files import read_voxels, write_image
+from cerebatch.io.files import write_image
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
-from cerebatch.labels import LABELS, N_CLASSES, STRUCTURES
-from cerebatch.measures.folia import white_core, with_folia
+from cerebatch.labels import LABELS, N_CLASSES
+from cerebatch.measures.folia import with_folia
 from cerebatch.spatial.space import LabelMap, Volume, cerebellum_box
 from cerebatch.stages.prepare import Prepared
 
 WHOLE_HEADS = (*LABELLED, "sub-whole03", "sub-whole01")
 _BOX = cerebellum_box(1.0)
-_LOBULES = [label.index for label in LABELS if label.structure != STRUCTURES[-1]]
 
 Labeller = Callable[["Scan"], LabelMap]
 
@@ -294,15 +296,8 @@ def spill(scan: Scan, dseg: LabelMap, data: Path) -> dict[str, object]:
 
 
 def grey(scan: Scan, dseg: LabelMap) -> dict[str, object]:
-    """Volumes in the head, cm3: lobules without and with white matter of the folia, core and all white matter."""
-    cm3 = scan.voxel_mm3 / 1000
-    return {
-        "scan": scan.name,
-        "grey matter": float(np.isin(dseg, _LOBULES).sum() * cm3),
-        "with folia": float(np.isin(with_folia(dseg, _BOX), _LOBULES).sum() * cm3),
-        "core": float(white_core(dseg, _BOX).sum() * cm3),
-        "white matter": float(((dseg > 0) & ~np.isin(dseg, _LOBULES)).sum() * cm3),
-    }
+    """Volumes of `tissue_volumes_cm3`."""
+    return {"scan": scan.name, **tissue_volumes_cm3(dseg, _BOX, scan.voxel_mm3)}
 
 
 def volumes_cm3(scan: Scan, dseg: LabelMap) -> dict[str, float]:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.accuracy.held_out import TestImage, made_ready
 from benchmarks.common.tables import write_table
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.measures.overlap import dice, mean_dice
 from cerebatch.networks.auxiliary.loading import load_helper
 from cerebatch.networks.auxiliary.t2synth import synthesised_t2w

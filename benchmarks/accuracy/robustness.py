@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from cerebatch.evaluation.published import as_published
-from cerebatch.io.files import read_voxels
+from benchmarks.common.published import as_published
+from cerebatch.io.images import read_voxels
 from cerebatch.labels import LABELS, WHITE_MATTER, mirrored
 from cerebatch.measures.overlap import dice_by_structure, mean_dice
 from cerebatch.networks.ensemble import Ensemble, load

@@ -6,7 +6,7 @@
 Regions of bert and testy (PREPARED as in `real_weights`) are those of DATA/scans-labelled: CerebNet's, merged as in
 `cerebatch evaluate --protocol cerebnet`. With --simulated BIDS the scans are those that `known_scans` wrote there, and
 their regions the lobules of their own truth; they are prepared into PREPARED where they are not yet. One region at a
-time is made smaller by a field that no training draws (`cerebatch.evaluation.shrinking`), the scan is labelled again,
+time is made smaller by a field that no training draws (`benchmarks.common.shrinking`), the scan is labelled again,
 and the slope of measured over true change, and the leakage into the regions that touch it, are printed. A region that
 is too thin to be made so small without folds is named and left out. A labelled scan a region and share: with
 --regions N the N largest of each scan alone.
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.real_labels import LABELLED
 from benchmarks.accuracy.real_weights import Scan, cerebnet_path, there
+from benchmarks.common.shrinking import Row, compare, shrink, slope
 from benchmarks.common.tables import write_table
 from cerebatch.evaluation.protocols import Protocol
-from cerebatch.evaluation.shrinking import Row, compare, shrink, slope
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.networks.ensemble import Ensemble, load

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.common.made_up_tables import MadeUp, made_up_tables
 from cerebatch import __version__
 from cerebatch.figures.slices import Images, thumbnail
 from cerebatch.report.cohort_page import THUMBNAIL_BYTES, THUMBNAILS, case_name, cohort_html
 from cerebatch.simulation.phantom.cerebellum import template_case
-from cerebatch.simulation.phantom.tables import MadeUp, made_up_tables
 from cerebatch.spatial.space import resample
 from cerebatch.spatial.template import t1w
 

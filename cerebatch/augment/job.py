@@ -20,9 +20,10 @@ from cerebatch.augment.targets import Target, read_prepared
 from cerebatch.augment.warp import bend
 from cerebatch.augment.writing import write_voxels
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.ledger.records import FileStamp, read_record
+from cerebatch.batch.ledger.records import read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.files import require_absolute
+from cerebatch.io.stamp import FileStamp
 from cerebatch.library.augmented.layout import DONE, SET_ASIDE
 from cerebatch.timing import Step, StepLog
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from cerebatch.errors import DatasetError, ScanGeometryError, ScanVoxelError, UnreadableScanError
 from cerebatch.io.bids import Case, Problem, find_cases, output_name
 from cerebatch.io.description import makers, read_description
+from cerebatch.io.images import open_image, refusing
 from cerebatch.io.participants import MISSING, read_participants
 from cerebatch.spatial.space import RESOLUTIONS, TEMPLATE_SPACE, Volume, cerebellum_box
 from lifespan.simulated import is_simulated
@@ -134,13 +134,15 @@ def read_prepared(path: Path, resolution: float) -> Volume:
     ScanError
         No image, not on the box, or voxels that are not finite.
     """
-    try:
-        image = nib.load(path)
-        voxels = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:  # nibabel lets anything through: its own errors, zlib's, numpy's
-        raise UnreadableScanError(
+
+    def refuse(error: Exception) -> UnreadableScanError:
+        return UnreadableScanError(
             path, expected="a prepared T1w (NIfTI)", found=f"no readable image ({error})", do="Run the scan again."
-        ) from error
+        )
+
+    with refusing(refuse):
+        image = open_image(path)
+        voxels = np.asarray(image.dataobj, dtype=np.float32)
     box = cerebellum_box(resolution)
     if voxels.shape != box.shape or not np.allclose(image.affine, box.affine, atol=1e-3):
         raise ScanGeometryError(

@@ -19,7 +19,6 @@ from cerebatch.batch.ledger.records import (
     DISK_FULL,
     Failure,
     Fault,
-    FileStamp,
     Record,
     publish,
     read_model,
@@ -29,6 +28,7 @@ from cerebatch.batch.ledger.records import (
 )
 from cerebatch.errors import CerebatchError, InstallationError, QueueError
 from cerebatch.io.process import node_name
+from cerebatch.io.stamp import FileStamp
 from cerebatch.io.temporary import sweep, temporary_folder
 
 

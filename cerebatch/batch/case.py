@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.batch.job import STAGES, Job, Needs, Stage
-from cerebatch.batch.ledger.records import FileStamp, read_record
+from cerebatch.batch.ledger.records import read_record
 from cerebatch.errors import UnreadableScanError
 from cerebatch.io.bids import Case
 from cerebatch.io.files import require_absolute
 from cerebatch.io.scan import stored_voxels
+from cerebatch.io.stamp import FileStamp
 from cerebatch.library.found import WORTH
 from cerebatch.library.mean import mean_digest
 from cerebatch.library.store import digest as library_digest

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cerebatch.batch.ledger.records import FileStamp, stage_key
+from cerebatch.batch.ledger.records import stage_key
 from cerebatch.io.files import require_absolute
+from cerebatch.io.stamp import FileStamp
 from cerebatch.timing import Step
 
 Kind = Literal["cpu", "gpu"]

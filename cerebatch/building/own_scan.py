@@ -12,7 +12,7 @@ from cerebatch.building.arbor import white_apart
 from cerebatch.building.fit import LobuleMap
 from cerebatch.errors import InputError, LabelMapError
 from cerebatch.intensity.tissue import TARGETS
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.labels import WHITE_MATTER
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.layout import CONTRASTS

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from cerebatch import labels
 from cerebatch.building.suit import (
@@ -26,6 +24,7 @@ from cerebatch.building.suit import (
 )
 from cerebatch.errors import InputError, LabelMapError, UnreadableScanError
 from cerebatch.io import files
+from cerebatch.io.images import read_grid, read_voxels, refusing
 from cerebatch.io.labelmaps import read_codes
 from cerebatch.measures.overlap import dice
 from cerebatch.spatial import space
@@ -193,13 +192,12 @@ def agreement(merged: space.LabelMap, reference: space.LabelMap, grid: space.Gri
 
 
 def _read_t1w(path: Path) -> tuple[space.Volume, space.Grid]:
-    try:
-        image = nib.load(path)
-        return np.asarray(image.dataobj, dtype=np.float32), space.Grid.of(image)
-    except (OSError, EOFError, ValueError, ImageFileError) as err:
-        raise UnreadableScanError(
-            path, expected="a T1w image", found=f"{type(err).__name__}: {err}", do="Check the path and the file."
-        ) from err
+    def refuse(error: Exception) -> UnreadableScanError:
+        found = f"{type(error).__name__}: {error}"
+        return UnreadableScanError(path, expected="a T1w image", found=found, do="Check the path and the file.")
+
+    with refusing(refuse):
+        return read_voxels(path), read_grid(path)
 
 
 def _require_protocol(path: Path, merged: space.LabelMap, dropped: dict[int, int]) -> None:

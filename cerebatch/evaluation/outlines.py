@@ -17,7 +17,7 @@ from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.protocols import Protocol
 from cerebatch.evaluation.scores import NAN
 from cerebatch.intensity.tissue import TARGETS
-from cerebatch.labels import WHITE_MATTER, white_matter_of
+from cerebatch.labels import WHITE_MATTER
 from cerebatch.measures.folia import CORE_OPENING_MM, white_core
 from cerebatch.measures.overlap import dice
 from cerebatch.spatial.space import Grid, LabelMap, Volume
@@ -162,31 +162,6 @@ def spill_cm3(
     white = int(np.isin(beyond, _WHITE).sum())
     cm3 = grid.voxel_volume_mm3 / 1000
     return (int((beyond > 0).sum()) - white) * cm3, white * cm3
-
-
-def as_shown(other: LabelMap, t1w: Volume, protocol: Protocol) -> LabelMap:
-    """The other map in cerebatch codes, with the tissue borders that the scan shows: the ceiling of agreement.
-
-    What is dark becomes background, what is brighter than half-way between grey and white becomes white matter of
-    its side, as our convention has it; every name is the other's. Scored against the other map it tells how well a
-    map of our convention can agree that errs in nothing. Groups get the first of their lobules; they are in no region.
-
-    Parameters
-    ----------
-    other : (X, Y, Z) uint8
-        Numbers of `Protocol.merge_other`.
-    t1w : (X, Y, Z) float32
-        Prepared, on the same grid.
-    protocol : Protocol
-        With regions of both sides.
-    """
-    table = np.zeros(256, dtype=np.uint8)
-    for region in protocol.regions:
-        table[region.number] = region.ours[0]
-    grey, white = TARGETS["T1w"].gm, TARGETS["T1w"].wm
-    shown = table[other]
-    shown = np.where((other > 0) & (t1w > (grey + white) / 2), white_matter_of(shown), shown)
-    return np.where(t1w < DARK_BELOW, np.uint8(0), shown)
 
 
 def _ratio(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from cerebatch.io.images import read_grid, read_stored, read_voxels
 from cerebatch.labels import LABELS
 from cerebatch.spatial.space import RESOLUTIONS, TEMPLATE_SPACE, Grid, LabelMap, Volume, inverse
 
@@ -74,11 +74,9 @@ class Images:
             Edge of the MNI grid in millimetres.
         """
         res = RESOLUTIONS[str(resolution)]
-        labels = nib.load(anat / f"{name}_space-{TEMPLATE_SPACE}_seg-lobules_res-{res}_dseg.nii.gz")
-        scan = nib.load(anat / f"{name}_space-{TEMPLATE_SPACE}_res-{res}_desc-preproc_T1w.nii.gz")
-        return cls(
-            np.asarray(scan.dataobj, dtype=np.float32), np.asarray(labels.dataobj).astype(np.uint8), Grid.of(labels)
-        )
+        labels = anat / f"{name}_space-{TEMPLATE_SPACE}_seg-lobules_res-{res}_dseg.nii.gz"
+        scan = anat / f"{name}_space-{TEMPLATE_SPACE}_res-{res}_desc-preproc_T1w.nii.gz"
+        return cls(read_voxels(scan), read_stored(labels).astype(np.uint8), read_grid(labels))
 
     def cropped(self) -> Images:
         """The part around the labels, the same on both sides of the midline."""

@@ -1,4 +1,4 @@
-"""Writing images, tables and sidecars, the same content giving the same bytes; and reading such images back."""
+"""Writing images, tables and sidecars, the same content giving the same bytes. Images are read by `images`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cerebatch.errors import DatasetError, InputError
 from cerebatch.io.atomic import write_text
 from cerebatch.labels import LABELS
-from cerebatch.spatial.space import Grid, Volume
+from cerebatch.spatial.space import Grid
 
 Frame = Literal["native", "MNI"]
 
@@ -69,11 +69,6 @@ def write_image(path: Path, voxels: NDArray[Any], grid: Grid, frame: Frame) -> N
         Decides the codes of sform and qform: scanner or template.
     """
     _save(nib.Nifti1Image(voxels, grid.affine), path, grid, frame)
-
-
-def read_voxels(path: Path) -> Volume:
-    """Voxels of an image that cerebatch wrote, (X, Y, Z) float32."""
-    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
 
 
 def write_shares(path: Path, shares: NDArray[np.floating], grid: Grid, frame: Frame) -> None:

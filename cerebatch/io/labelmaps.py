@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
+from cerebatch.io.images import open_image, refusing
 from cerebatch.labels import LABELS
 from cerebatch.spatial.space import Grid, LabelMap
 
@@ -39,17 +39,18 @@ def read_codes(path: Path) -> tuple[NDArray[np.integer], Grid]:
     LabelMapError
         No readable image, not three axes, or fractions.
     """
-    try:
-        image = nib.load(path)
-        values = np.asanyarray(image.dataobj)
-    except Exception as error:
-        # nibabel lets anything through here: its own errors, struct's, zlib's, numpy's.
-        raise LabelMapError(
+
+    def refuse(error: Exception) -> LabelMapError:
+        return LabelMapError(
             path,
             expected="a label map (NIfTI, MGH or MINC)",
             found=f"no readable image ({type(error).__name__})",
             do="Check the path and the file.",
-        ) from error
+        )
+
+    with refusing(refuse):
+        image = open_image(path)
+        values = np.asanyarray(image.dataobj)
     if path.suffix == ".mnc":
         values = _unscaled(values)
     return _whole(path, values), Grid.of(image)

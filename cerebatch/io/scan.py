@@ -10,6 +10,7 @@ import gzip
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from cerebatch.errors import ScanGeometryError, UnreadableScanError
 from cerebatch.io import scan_checks
+from cerebatch.io.images import open_image, refusing
 from cerebatch.spatial.space import Grid, Volume
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
@@ -130,15 +132,10 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _open(path: Path) -> SpatialImage:
-    try:
-        image = nib.load(path)
+    with refusing(partial(_unreadable, path)):
+        image = open_image(path)
         if isinstance(image, nib.MGHImage):
             _check_mgh_orientation(path)
-    except (ScanGeometryError, MemoryError):
-        raise
-    except Exception as error:
-        # nibabel lets anything through here: its own errors, struct's, zlib's, numpy's.
-        raise _unreadable(path, error) from error
     if not isinstance(image, (nib.Nifti1Image, nib.MGHImage)):
         raise UnreadableScanError(
             path,
@@ -182,12 +179,8 @@ def _check_complete(path: Path, image: SpatialImage) -> None:
 
 
 def _load(path: Path, image: SpatialImage) -> Volume:
-    try:
+    with refusing(partial(_unreadable, path)):
         raw = _stored_values(path, image)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
     return _scaled(raw, float(image.dataobj.slope), float(image.dataobj.inter))
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +22,8 @@ from cerebatch.atlas.subject_atlas import make_atlas
 from cerebatch.errors import CerebatchError, LabelMapError, LibraryError
 from cerebatch.intensity.tissue import Contrast
 from cerebatch.io.bids import Case
-from cerebatch.io.files import read_voxels, write_image, write_json
+from cerebatch.io.files import write_image, write_json
+from cerebatch.io.images import read_grid, read_voxels
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labelling.correct import corrected
 from cerebatch.labels import WHITE_MATTER, side_of
@@ -262,4 +262,4 @@ def _images(folder: Path) -> dict[Contrast, Volume]:
 
 
 def _grid(folder: Path) -> Grid:
-    return Grid.of(nib.load(folder / "T1w.nii.gz"))
+    return read_grid(folder / "T1w.nii.gz")

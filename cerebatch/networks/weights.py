@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cerebatch.errors import WeightsError
+from cerebatch.io.stamp import file_sha256
 from cerebatch.networks.architectures.build import build
 from cerebatch.networks.card import GIVE, BaseCard, Card, read_card
 
@@ -38,7 +38,7 @@ def write_weights(folder: Path, network: nn.Module, card: BaseCard, dtype: torch
     stored = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
     # One entry: safetensors writes several in random order, and the same weights would be other bytes.
     path.write_bytes(save(stored, metadata={"licence": card.licence}))
-    whole = card.model_copy(update={"sha256": _sha256(path)})
+    whole = card.model_copy(update={"sha256": file_sha256(path)})
     path.with_suffix(".json").write_text(whole.model_dump_json(indent=2) + "\n")
     return path
 
@@ -58,7 +58,7 @@ def read_state(path: Path, card: BaseCard) -> dict[str, Tensor]:
         No such file, another one than its card says, or no safetensors file.
     """
     try:
-        found = _sha256(path)
+        found = file_sha256(path)
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(path, expected="a safetensors file", found=str(error), do=GIVE) from error
@@ -101,8 +101,3 @@ def fill(network: nn.Module, path: Path, card: BaseCard) -> None:
         raise WeightsError(
             path, expected=f"weights of {card.stem}", found=str(error).splitlines()[-1].strip(), do=GIVE
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

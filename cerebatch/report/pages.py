@@ -16,6 +16,7 @@ from pathlib import Path
 from cerebatch.errors import CerebatchError
 from cerebatch.io.atomic import write_text, written_whole
 from cerebatch.io.files import write_json, write_rows
+from cerebatch.io.stamp import file_sha256
 from cerebatch.report.case_table import Layout, case_rows, csv_path, csv_text, data_dictionary
 from cerebatch.report.pdf import can_write_pdf, write_pdf
 from cerebatch.report.result import Person, read_result
@@ -143,13 +144,13 @@ def _digest(order: Order) -> str:
     parts = [json.dumps(said, sort_keys=True), _templates()]
     for path in sorted((order.case_folder / "anat").glob(f"{order.name}_*")):
         if path.suffix in (".tsv", ".json"):
-            parts.append(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}")
+            parts.append(f"{path.name} {file_sha256(path)}")
         else:
             status = path.stat()
             parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
     if order.norms is not None:
         model = order.norms / "model.json" if order.norms.is_dir() else order.norms
-        parts.append(hashlib.sha256(model.read_bytes()).hexdigest())
+        parts.append(file_sha256(model))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

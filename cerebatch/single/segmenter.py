@@ -22,9 +22,10 @@ from cerebatch.batch.engines.base import EngineFailure
 from cerebatch.batch.engines.stage_process import StageProcess
 from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Event
-from cerebatch.batch.ledger.records import Failure, FileStamp, read_record
+from cerebatch.batch.ledger.records import Failure, read_record
 from cerebatch.errors import CerebatchError, DatasetError, StageError
 from cerebatch.io.bids import Case
+from cerebatch.io.stamp import FileStamp
 from cerebatch.stages.settings import RunSettings
 
 _ALL_GB, _ALL_MINUTES = 1e6, 1e6

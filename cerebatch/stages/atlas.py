@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cerebatch.atlas.subject_atlas import CASES, DISTANCE_WEIGHT, make_atlas
-from cerebatch.io.files import read_voxels, write_image, write_json
+from cerebatch.io.files import write_image, write_json
+from cerebatch.io.images import read_voxels
 from cerebatch.library.store import open_library
 from cerebatch.networks.auxiliary.loading import register_by
 from cerebatch.timing import Step, StepLog

@@ -12,7 +12,8 @@ import numpy as np
 from cerebatch.figures.overlays import draw_lobules, draw_registration
 from cerebatch.intensity.tissue import TARGETS, Contrast
 from cerebatch.io.bids import Case, output_name
-from cerebatch.io.files import read_voxels, write_image, write_json, write_label_table, write_rows
+from cerebatch.io.files import write_image, write_json, write_label_table, write_rows
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.io.scan import read_scan
 from cerebatch.measures import confidence, volumes

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.errors import LabelMapError
-from cerebatch.io.files import read_voxels, write_image, write_json, write_shares
+from cerebatch.io.files import write_image, write_json, write_shares
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.labels import LABELS
 from cerebatch.measures.overlap import dice_by_structure

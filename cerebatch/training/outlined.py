@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from cerebatch.errors import LabelMapError
 from cerebatch.intensity.tissue import TARGETS
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.labelmaps import read_codes
 from cerebatch.labels import LABELS, N_CLASSES, STRUCTURES, mirrored, structure_of
 from cerebatch.library.tissues import TISSUES

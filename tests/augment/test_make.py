@@ -30,8 +30,9 @@ from cerebatch.batch.ledger.events import Event
 from cerebatch.errors import DatasetError, LibraryError, SettingsError
 from cerebatch.io.description import dataset_description
 from cerebatch.io.files import write_json
-from cerebatch.library.augmented.layout import DONE, FAILED, SET_ASIDE, names_of
+from cerebatch.library.augmented.layout import DONE, FAILED, SET_ASIDE, open_set
 from cerebatch.library.augmented.store import AugmentedSet, open_augmented
+from cerebatch.library.layout import read_column
 from cerebatch.library.store import Library
 from cerebatch.networks.auxiliary.registration import RegistrationNetwork
 from cerebatch.networks.card import HelperCard, read_card
@@ -165,7 +166,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     run.wait()
     with pytest.raises(LibraryError, match="an unfinished one"):
         open_augmented(path)
-    assert list(names_of(path)) == list(NAMES)
+    assert list(read_column(open_set(path), "name")) == list(NAMES)
     before = len(list(made.glob("*/case.json")))
     assert 1 <= before < 4
     store = make_set(small_library, targets, path)

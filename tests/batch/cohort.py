@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.ledger.records import FileStamp
 from cerebatch.errors import StageError, UnreadableScanError
+from cerebatch.io.stamp import FileStamp
 from cerebatch.timing import Step, StepLog
 
 STAGES = ("prepare", "atlas", "segment", "measure")

@@ -17,11 +17,12 @@ from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.case import CaseJob
 from cerebatch.batch.cluster.profile import Serial
 from cerebatch.batch.job import Job
-from cerebatch.batch.ledger.records import FileStamp, Record, read_record, write_model
+from cerebatch.batch.ledger.records import Record, read_record, write_model
 from cerebatch.batch.reporting.completed import finished_cases
 from cerebatch.batch.reporting.status import gather
 from cerebatch.batch.run import run_jobs
 from cerebatch.io.bids import Case
+from cerebatch.io.stamp import FileStamp
 from cerebatch.stages.settings import RunSettings
 
 

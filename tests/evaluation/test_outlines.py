@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.outlines import as_shown, outline_figures, spill_cm3
+from cerebatch.evaluation.outlines import outline_figures, spill_cm3
 from cerebatch.evaluation.protocols import read_protocol
-from cerebatch.labels import LABELS
 from cerebatch.spatial.space import Grid, LabelMap, Volume
 
 MANUAL = read_protocol("manual-outline")
@@ -83,20 +81,3 @@ def test_spill_is_what_lies_further_than_the_distance(manual: LabelMap) -> None:
     dseg = lobule(2, 17) + lobule(17, 18, LEFT_WHITE)
     assert spill_cm3(dseg, manual > 0, GRID, 3.0) == pytest.approx((0.2, 0.1))
     assert spill_cm3(dseg, manual > 0, GRID, 6.0) == (0, 0)
-
-
-def test_a_map_of_our_convention_that_errs_in_nothing_tells_the_ceiling() -> None:
-    cerebnet = read_protocol("cerebnet")
-    number = {region.name: region.number for region in cerebnet.regions}
-    other = np.zeros((10, 1, 1), dtype=np.uint8)
-    other[:8, 0, 0] = number["right Crus I"]
-    t1w = np.full(other.shape, 150.0, dtype=np.float32)
-    t1w[0], t1w[1], t1w[9] = 40.0, 240.0, 240.0
-    shown = as_shown(other, t1w, cerebnet)
-    names = {label.index: label.name for label in LABELS} | {0: "background"}
-    assert [names[int(code)] for code in shown[:, 0, 0]] == [
-        "background", "Right white matter", *["Right Crus I"] * 6, "background", "background"
-    ]  # fmt: skip
-    found = agreement(shown, other, cerebnet)
-    assert found.names == 1
-    assert found.region_dice == pytest.approx(2 * 6 / (6 + 8))

@@ -17,7 +17,7 @@ from cerebatch.errors import LibraryError
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.layout import CONTRASTS
-from cerebatch.library.store import digest, info, open_library
+from cerebatch.library.store import info, open_library
 from cerebatch.library.tissues import TISSUES
 from cerebatch.library.verify import verify
 from cerebatch.spatial import space
@@ -112,8 +112,11 @@ def test_the_digest_changes_with_any_content(
         "lobules": dataclasses.replace(first, lobules=relabelled),
         "person": dataclasses.replace(first, person="somebody else"),
     }
-    digests = {digest(write_library(tmp_path / f"{name}.zarr", [case, *others])) for name, case in variants.items()}
-    assert len(digests | {digest(finished)}) == 4
+    digests = {
+        open_library(write_library(tmp_path / f"{name}.zarr", [case, *others])).digest
+        for name, case in variants.items()
+    }
+    assert len(digests | {open_library(finished).digest}) == 4
 
 
 def test_a_summary_counts_people_heads_and_bytes(finished: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_summary_counts_people_heads_and_bytes(finished: Path) -> None:
     assert summary["visible_share_median"] == pytest.approx(0.55)
     assert summary["visible_share_range"] == pytest.approx((0.5, 0.6))
     assert 1e-4 < summary["gigabytes"] < 2e-3
-    assert (summary["licence"], summary["version"], summary["digest"]) == ("CC0", 1, digest(finished))
+    assert (summary["licence"], summary["version"], summary["digest"]) == ("CC0", 1, open_library(finished).digest)
 
 
 @pytest.mark.parametrize(("shares", "expected"), [((np.nan, 0.5), [0.5] * 3), ((np.nan, np.nan), [np.nan] * 3)])

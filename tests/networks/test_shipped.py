@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.io.template_dataset import write_dataset
 from cerebatch.labels import LABELS, STRUCTURES
 from cerebatch.measures.overlap import dice, largest_piece_share, mean_dice

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cerebatch.batch.ledger.records import FileStamp, Record, write_model
+from cerebatch.batch.ledger.records import Record, write_model
 from cerebatch.intensity.tissue import TARGETS
 from cerebatch.io.bids import Case, find_cases
 from cerebatch.io.files import write_image, write_json
 from cerebatch.io.scan import read_scan
+from cerebatch.io.stamp import FileStamp
 from cerebatch.labels import mirrored
 from cerebatch.measures.icv import from_affine
 from cerebatch.simulation.phantom.cerebellum import template_case

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.common.made_up_tables import MadeUp, made_up_tables
 from cerebatch.report.cohort_page import case_name, cohort_html
-from cerebatch.simulation.phantom.tables import MadeUp, made_up_tables
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.slow

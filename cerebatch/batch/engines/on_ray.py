@@ -15,12 +15,12 @@ from pathlib import Path
 from cerebatch.batch.advance import Call, Progress
 from cerebatch.batch.engines.base import CANCELLED, Done, EngineFailure
 from cerebatch.batch.engines.ray_actor import Ready, WarmUp
-from cerebatch.batch.engines.ray_handle import ActorHandle, ActorLostError, Actors, ActorUnfitError, ended_with_the_run
+from cerebatch.batch.engines.ray_handle import ActorHandle, Actors, ended_with_the_run
 from cerebatch.batch.engines.ray_head import RayHead
 from cerebatch.batch.job import Needs
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
-from cerebatch.errors import SettingsError
+from cerebatch.errors import ActorLostError, ActorUnfitError, SettingsError
 
 __all__ = ["Actors", "RayEngine", "RayJobs"]
 

@@ -19,7 +19,7 @@ from cerebatch.batch.engines.sent_calls import packed
 from cerebatch.batch.engines.stage_process import hung
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.ledger.records import LOST
-from cerebatch.errors import CerebatchError
+from cerebatch.errors import ActorLostError, ActorUnfitError
 
 _LOOK_SECONDS = 0.5
 _RECOVERY_SECONDS = 20.0
@@ -46,14 +46,6 @@ class Actors:
     threads: int = 1
     gpu_share: float = 0.0
     per_job: int = 1
-
-
-class ActorLostError(CerebatchError):
-    """An actor ended between calls; another may do better."""
-
-
-class ActorUnfitError(CerebatchError):
-    """An actor cannot start, and no other could."""
 
 
 class ActorHandle:

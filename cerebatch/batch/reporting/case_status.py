@@ -10,7 +10,8 @@ from typing import Literal
 
 from cerebatch.batch.job import case_folder
 from cerebatch.batch.ledger.lease import Lease, is_stale, read_lease
-from cerebatch.batch.ledger.records import Failure, FileStamp, Record, read_model, read_record
+from cerebatch.batch.ledger.records import Failure, Record, read_model, read_record
+from cerebatch.io.stamp import FileStamp
 
 State = Literal["done", "at_work", "waiting", "failed", "changed"]
 

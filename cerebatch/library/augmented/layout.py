@@ -15,7 +15,7 @@ import zarr
 
 from cerebatch.errors import LibraryError
 from cerebatch.labels import LABELS
-from cerebatch.library.layout import FILL, compressors, read_column, variables
+from cerebatch.library.layout import FILL, compressors, variables
 from cerebatch.spatial.space import RESOLUTIONS, Grid, cerebellum_box
 
 SCHEMA = "cerebatch augmentation"
@@ -124,8 +124,3 @@ def write_volumes(group: zarr.Group, name: str, rows: Sequence[Sequence[float]])
         overwrite=True,
     )  # fmt: skip
     array[...] = values
-
-
-def names_of(path: Path) -> list[str]:
-    """Names of all cases of a set, finished or not."""
-    return read_column(open_set(path), "name")

@@ -27,7 +27,8 @@ from cerebatch.batch.engines import ray_head
 from cerebatch.batch.engines.base import CANCELLED
 from cerebatch.batch.engines.on_ray import RayJobs
 from cerebatch.batch.job import Job, Needs, Stage
-from cerebatch.batch.ledger.records import HANG, KILLED, LOST, FileStamp, read_record
+from cerebatch.batch.ledger.records import HANG, KILLED, LOST, read_record
+from cerebatch.io.stamp import FileStamp
 from cerebatch.timing import Step
 
 for module in (sys.modules[__name__], ray_running):

@@ -17,8 +17,8 @@ from cerebatch.batch.engines import on_ray
 from cerebatch.batch.engines.base import EngineFailure, Result
 from cerebatch.batch.engines.on_ray import Actors, RayJobs
 from cerebatch.batch.engines.ray_actor import Ready
-from cerebatch.batch.engines.ray_handle import ActorLostError, ActorUnfitError
 from cerebatch.batch.ledger.records import LOST
+from cerebatch.errors import ActorLostError, ActorUnfitError
 
 
 class PretendedHead:

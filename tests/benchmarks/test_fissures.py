@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cerebatch.evaluation.fissures import borders, fissure_contrast
+from benchmarks.common.fissures import borders, fissure_contrast
 from cerebatch.labels import LABELS
 
 CRUS_I, CRUS_II = (next(one.index for one in LABELS if one.name == f"Left Crus {number}") for number in ("I", "II"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cerebatch.evaluation.shrinking import Row, compare, neighbours, shrink, slope
+from benchmarks.common.shrinking import Row, compare, neighbours, shrink, slope
 from cerebatch.spatial.space import LabelMap, Volume
 
 

@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from benchmarks.common.in_box import read_box_truth, score_in_box
 from cerebatch.evaluation.agreement import agreement
-from cerebatch.evaluation.in_box import read_box_truth, score_in_box
 from cerebatch.evaluation.protocols import read_protocol
 from cerebatch.labels import LABELS
 from cerebatch.simulation.phantom.cerebellum import template_case

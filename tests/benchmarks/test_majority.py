@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cerebatch.atlas.majority import majority
+from benchmarks.common.majority import majority
 from cerebatch.atlas.similar import LeaveOut
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.store import open_library
