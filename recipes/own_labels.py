@@ -24,7 +24,8 @@ from cerebatch.atlas.similar import most_similar
 from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases
 from cerebatch.io.atomic import written_whole
 from cerebatch.io.bids import find_cases
-from cerebatch.io.files import read_voxels, write_image
+from cerebatch.io.files import write_image
+from cerebatch.io.images import read_voxels
 from cerebatch.library.store import Library, open_library
 from cerebatch.networks.ensemble import Ensemble, load
 from cerebatch.networks.folder import shipped_weights

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import write_table
-from cerebatch.io.files import read_voxels
+from cerebatch.io.images import read_voxels
 from cerebatch.simulation.phantom import template_case
 from cerebatch.spatial import template
 from cerebatch.spatial.space import Affine, apply, cerebellum_box, inverse, resample
@@ -74,7 +74,7 @@ def compared(this: Path, other: Path) -> dict[str, float]:
     return {
         "apart, mm": apart_mm(now.affine, then.affine),
         "volume, %": 100 * (1 / float(scale) - 1),
-        "correlation": float(np.corrcoef(*images)[0, 1]),
+        "correlation": float(np.corrcoef(images[0], images[1])[0, 1]),
         "local correlation": now.local_correlation,
         "of the other": then.local_correlation,
     }

@@ -22,8 +22,9 @@ import nibabel as nib
 import numpy as np
 
 from cerebatch.batch.case import CaseJob
-from cerebatch.batch.ledger.records import FileStamp, Record, write_model
+from cerebatch.batch.ledger.records import Record, write_model
 from cerebatch.io.bids import find_cases
+from cerebatch.io.stamp import FileStamp
 from cerebatch.stages.settings import RunSettings
 from cerebatch.stages.sources import checked_weights
 

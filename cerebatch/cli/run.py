@@ -222,8 +222,8 @@ def run(
             ):
                 outcomes.append(outcome)
     _print_end(outcomes, cohort, out, console)
-    for words in without_page:
-        say(console, words)
+    for line in without_page:
+        say(console, line)
     # Pages of cases that are done now were made with them; those of earlier runs may show other norms.
     before = [outcome.case for outcome in outcomes if outcome.status == "skipped"]
     whole = not (pages and before) or write_case_pages(
