@@ -30,6 +30,8 @@ from cerebatch.io.process import node_name, this_process
 
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
+WAITING_FOR_ACTORS = 500
+"""Cases that may be prepared while no GPU has arrived: their files lie on the disk."""
 
 _LOST_BEFORE_LARGER = 2
 """The system ends what takes too much memory without a word; more of it is tried after so many losses."""
@@ -124,7 +126,7 @@ class Relay:
     def _carry(self, waiting: Iterator[Job]) -> Iterator[Outcome]:
         more, deadline = True, None
         while True:
-            while more and not self.stopping and len(self._flying) < self._room():
+            while more and not self.stopping and self._has_room():
                 job = next(waiting, None)
                 more = job is not None
                 if job is not None and (held := self._begin(job)) is not None:
@@ -142,8 +144,12 @@ class Relay:
             for name in [name for name, case in self._flying.items() if case.taken_over]:
                 yield self._give_up(name)
 
-    def _room(self) -> int:
-        return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
+    def _has_room(self) -> bool:
+        """Whether one more case may begin: counted for each engine, so that none waits for another that is late."""
+        kind = next(iter(self._needs.values())).kind
+        at = Counter(case.needs.kind for case in self._flying.values())
+        behind = max(WAITING_FOR_ACTORS, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
+        return at[kind] < max(IN_FLIGHT, IN_FLIGHT * self._engines[kind].slots) and at.total() < behind
 
     def _engine(self, name: str) -> Engine:
         return self._engines[self._flying[name].needs.kind]
@@ -377,7 +383,9 @@ class Relay:
             if kind == "gpu":
                 engine.want(now["gpu"] + near)
             else:
-                engine.want(len(self._flying) + left)
+                # What waits for an actor needs no CPU until one has done it.
+                back = min(now["gpu"], IN_FLIGHT * self._engines["gpu"].slots) if now["gpu"] else 0
+                engine.want(now["cpu"] + back + left)
             if engine.broken and not self.stopping:
                 self._tell(Event("", "said", message=engine.broken))
                 self.stop(engine.broken)

@@ -33,7 +33,7 @@ SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
 }
 
-NO_PAGES = {"distributed.scheduler.http.routes": []}
+NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": []}
 """Dask's web server starts in any case; so it has nothing to show."""
 
 _TOPIC = "cerebatch"
