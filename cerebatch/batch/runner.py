@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from cerebatch.batch.advance import Call, Progress, is_full, note
+from cerebatch.batch.advance import Call, Progress, is_full, noted
 from cerebatch.batch.decide import most_gb
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.hosts import Hosts
@@ -292,7 +292,7 @@ class Relay:
         return self._failed(case, failure)
 
     def _try_again(self, case: InFlight, how: str, why: str) -> None:
-        _noted(case.job, f"{how} {case.stage}: {why}")
+        noted(case.job, f"{how} {case.stage}: {why}")
         self._tell(Event(case.job.name, "again", case.stage, message=why))
         self._hand_out(case.job.name)
 
@@ -340,7 +340,7 @@ class Relay:
 
     def _failed(self, case: InFlight, failure: Failure, *, known: bool = False) -> Outcome:
         if not known:
-            _noted(case.job, f"failed {failure.stage}: {failure.message}")
+            noted(case.job, f"failed {failure.stage}: {failure.message}")
             with contextlib.suppress(OSError):
                 write_model(case.job.failure_path, failure)
         self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
@@ -394,9 +394,3 @@ class Relay:
         names = list(self._needs)
         following = names.index(stage) + 1
         return (self._needs[name] for name in names[following : following + 1])
-
-
-def _noted(job: Job, line: str) -> None:
-    """Add to the log of a case; a run must not end because that cannot be done."""
-    with contextlib.suppress(OSError):
-        note(job, line)
