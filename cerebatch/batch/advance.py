@@ -211,8 +211,7 @@ def _end(call: Call, tell: Tell) -> None:
     except Exception as error:  # the case is done all the same
         why = f"unexpected {type(error).__name__}: {error}"
     if why:
-        with contextlib.suppress(OSError):
-            note(call.job, f"afterwards: {why}")
+        noted(call.job, f"afterwards: {why}")
         tell(Event(call.job.name, "said", message=why))
 
 
@@ -266,6 +265,12 @@ def note(job: Job, line: str) -> None:
         stream.write(f"{utc_now()} {platform.node()} {os.getpid()} {line}\n")
 
 
+def noted(job: Job, line: str) -> None:
+    """Add to the log of a case; a run must not end because that cannot be done."""
+    with contextlib.suppress(OSError):
+        note(job, line)
+
+
 def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
     job, kind, message, host = call.job, type(error).__name__, str(error), node_name()
     if is_full(error):
@@ -275,8 +280,7 @@ def _failure(call: Call, stage: str, key: str, error: Exception) -> Failure:
             "another --work or OUT_DIR; the next run tries again."
         )
     elif not isinstance(error, CerebatchError):
-        with contextlib.suppress(OSError):
-            note(job, "".join(traceback.format_exception(error)).rstrip())
+        noted(job, "".join(traceback.format_exception(error)).rstrip())
         message = f"unexpected {kind} on {host}: {error}. The details are in logs/{job.log_path.name}."
     return Failure(
         case=job.name, stage=stage, kind=kind, message=message, key=key, limits=call.limits, host=host,

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from cerebatch.batch.advance import Call, Progress, is_full, note
+from cerebatch.batch.advance import Call, Progress, is_full, noted
 from cerebatch.batch.decide import most_gb
 from cerebatch.batch.engines.base import CANCELLED, Engine, EngineFailure, Result
 from cerebatch.batch.hosts import Hosts
@@ -30,6 +30,8 @@ from cerebatch.io.process import node_name, this_process
 
 IN_FLIGHT = 2
 """Cases for each place of an engine: one at work, one waiting."""
+WAITING_FOR_ACTORS = 500
+"""Cases that may be prepared while no GPU has arrived: their files lie on the disk."""
 
 _LOST_BEFORE_LARGER = 2
 """The system ends what takes too much memory without a word; more of it is tried after so many losses."""
@@ -128,7 +130,7 @@ class Relay:
     def _carry(self, waiting: Iterator[Job]) -> Iterator[Outcome]:
         more, deadline = True, None
         while True:
-            while more and not self.stopping and len(self._flying) < self._room():
+            while more and not self.stopping and self._has_room():
                 job = next(waiting, None)
                 more = job is not None
                 if job is not None and (held := self._begin(job)) is not None:
@@ -146,8 +148,12 @@ class Relay:
             for name in [name for name, case in self._flying.items() if case.taken_over]:
                 yield self._give_up(name)
 
-    def _room(self) -> int:
-        return max(IN_FLIGHT, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
+    def _has_room(self) -> bool:
+        """Whether one more case may begin: counted for each engine, so that none waits for another that is late."""
+        kind = next(iter(self._needs.values())).kind
+        at = Counter(case.needs.kind for case in self._flying.values())
+        behind = max(WAITING_FOR_ACTORS, IN_FLIGHT * sum(engine.slots for engine in set(self._engines.values())))
+        return at[kind] < max(IN_FLIGHT, IN_FLIGHT * self._engines[kind].slots) and at.total() < behind
 
     def _engine(self, name: str) -> Engine:
         return self._engines[self._flying[name].needs.kind]
@@ -290,7 +296,7 @@ class Relay:
         return self._failed(case, failure)
 
     def _try_again(self, case: InFlight, how: str, why: str) -> None:
-        _noted(case.job, f"{how} {case.stage}: {why}")
+        noted(case.job, f"{how} {case.stage}: {why}")
         self._tell(Event(case.job.name, "again", case.stage, message=why))
         self._hand_out(case.job.name)
 
@@ -338,7 +344,7 @@ class Relay:
 
     def _failed(self, case: InFlight, failure: Failure, *, known: bool = False) -> Outcome:
         if not known:
-            _noted(case.job, f"failed {failure.stage}: {failure.message}")
+            noted(case.job, f"failed {failure.stage}: {failure.message}")
             with contextlib.suppress(OSError):
                 write_model(case.job.failure_path, failure)
         self._tell(Event(case.job.name, "failed", failure.stage, message=failure.message))
@@ -381,7 +387,9 @@ class Relay:
             if kind == "gpu":
                 engine.want(now["gpu"] + near)
             else:
-                engine.want(len(self._flying) + left)
+                # What waits for an actor needs no CPU until one has done it.
+                back = min(now["gpu"], IN_FLIGHT * self._engines["gpu"].slots) if now["gpu"] else 0
+                engine.want(now["cpu"] + back + left)
             if engine.broken and not self.stopping:
                 self._tell(Event("", "said", message=engine.broken))
                 self.stop(engine.broken)
@@ -390,9 +398,3 @@ class Relay:
         names = list(self._needs)
         following = names.index(stage) + 1
         return (self._needs[name] for name in names[following : following + 1])
-
-
-def _noted(job: Job, line: str) -> None:
-    """Add to the log of a case; a run must not end because that cannot be done."""
-    with contextlib.suppress(OSError):
-        note(job, line)

@@ -11,7 +11,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from cerebatch.networks.card import Helper
 
-SOME_FAILED, COULD_NOT_RUN = 1, 2
+SOME_FAILED, COULD_NOT_RUN, ELSEWHERE = 1, 2, 3
 
 
 class Resolution(StrEnum):

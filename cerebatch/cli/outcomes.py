@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cerebatch.cli.options import say
+from cerebatch.cli.options import ELSEWHERE, SOME_FAILED, say
 
 if TYPE_CHECKING:
     from cerebatch.batch.outcome import Outcome
@@ -21,6 +21,21 @@ _SHOWN = {"elsewhere": _LOCKED, "handed back": _INTERRUPTED}
 def all_done(outcomes: Sequence[Outcome]) -> bool:
     """Whether every case is done, now or before."""
     return all(outcome.status in ("done", "skipped") for outcome in outcomes)
+
+
+def exit_status(outcomes: Sequence[Outcome], *, whole: bool) -> int:
+    """What a run ends with: 0 all done, 1 something failed or was interrupted, 3 the rest is at work in another run.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    whole : bool
+        Whether everything else that was asked for is there: pages, and all cases that the dataset has.
+    """
+    statuses = {outcome.status for outcome in outcomes}
+    if not whole or statuses & {"failed", "handed back"}:
+        return SOME_FAILED
+    return ELSEWHERE if "elsewhere" in statuses else 0
 
 
 def print_counts(outcomes: Sequence[Outcome], console: Console) -> None:

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from cerebatch.cli.extras import require
-from cerebatch.cli.options import SOME_FAILED, Registrar, Resolution, helper_weights_if, say
-from cerebatch.cli.outcomes import print_unfinished
+from cerebatch.cli.options import Registrar, Resolution, helper_weights_if, say
+from cerebatch.cli.outcomes import exit_status, print_unfinished
 from cerebatch.cli.page_maker import PageMaker
 from cerebatch.cli.pages import CsvLayout, announce_pages, merge_cohort, write_case_pages
 from cerebatch.cli.plan import tell_plan
@@ -235,13 +235,8 @@ def run(
         pdf=pdf,
         console=console,
     )
-    if (
-        not whole
-        or without_page
-        or cohort.problems
-        or any(outcome.status in ("failed", "handed back") for outcome in outcomes)
-    ):
-        raise typer.Exit(SOME_FAILED)
+    if status := exit_status(outcomes, whole=whole and not without_page and not cohort.problems):
+        raise typer.Exit(status)
 
 
 def _method(asked: Segmenter | None, library: Path | None, weights: Path | None, labelled_case: Path | None) -> Method:

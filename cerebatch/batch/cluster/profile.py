@@ -84,14 +84,11 @@ class _Profile(_Model):
     ----------
     lease_seconds : float
         A case whose run has not been heard of for so long may be taken by another run.
-    dashboard : bool
-        Whether Dask serves one, on this machine alone; every user of it can look at it.
     stages : dict
         Stage -> `Override`.
     """
 
     lease_seconds: Positive = 120.0
-    dashboard: bool = True
     stages: dict[str, Override] = {}
 
     def adjusted(self, needs: Mapping[str, Needs], *, also: Collection[str] = ()) -> dict[str, Needs]:
@@ -153,6 +150,8 @@ class Local(_Profile):
         Ray actors of the stage that holds networks; on CPUs if there is no GPU.
     actor_threads : int
         Threads of an actor on CPUs; they are taken off `cores`.
+    dashboard : bool
+        Whether Dask serves one, on this machine alone; every user of it can look at it.
     """
 
     kind: Literal["local"]
@@ -160,6 +159,7 @@ class Local(_Profile):
     memory_gb: Positive | Literal["auto"] = "auto"
     actors: Count = 1
     actor_threads: Count = 1
+    dashboard: bool = True
 
     def all_cores(self) -> int:
         """Cores of the run; for "auto", those that this process may use."""
@@ -279,6 +279,8 @@ class Cluster(_Profile):
         CPU jobs that have not started after so long are told.
     job_state : str or None
         Command that prints a line while the job ``{id}`` waits or runs, and nothing once it is gone.
+    dashboard : bool
+        Whether Dask serves one, on this machine alone; every user of it can look at it.
     """
 
     kind: Literal["cluster"]
@@ -290,6 +292,7 @@ class Cluster(_Profile):
     resubmit: Annotated[int, Field(ge=0)] = 100
     patience_minutes: Positive = 60.0
     job_state: str | None = None
+    dashboard: bool = True
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Cluster:
