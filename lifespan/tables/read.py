@@ -39,6 +39,8 @@ class Reading:
         Regular expression: the part of participant_id that names the visit.
     leave_out : bool
         Leave wrong rows and values out, with a warning, instead of refusing the table.
+    zeros : tuple of str
+        Structures, or their columns, whose volume may truly be 0, such as lesions.
     """
 
     participants: Path | None = None
@@ -49,6 +51,7 @@ class Reading:
     column: str | None = None
     visit_pattern: str | None = None
     leave_out: bool = False
+    zeros: tuple[str, ...] = ()
 
 
 def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | None = None) -> People:
@@ -81,6 +84,7 @@ def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | Non
         icv_method=said.icv_method,
         leave_out=said.leave_out,
         visit_pattern=said.visit_pattern,
+        zeros=said.zeros,
     )
     files = [path for path in (table, said.participants) if isinstance(path, Path | str)]
     people = replace(people, simulated=any(is_simulated(path) for path in files))
