@@ -25,7 +25,8 @@ Table = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
-        help="Volumes: of cerebatch (one table, or OUT_DIR of a run), CERES, DeepCERES, FreeSurfer (asegstats2table), "
+        help="Volumes: of cerebatch (one table, or OUT_DIR of a run), CERES, DeepCERES, FreeSurfer (asegstats2table, "
+        "or SUBJECTS_DIR), "
         "or any with _mm3 or _cm3 in its columns.",
     ),
 ]

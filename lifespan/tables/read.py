@@ -11,7 +11,7 @@ from lifespan.people import NOT_STATED, People
 from lifespan.simulated import is_simulated
 from lifespan.tables.ceres import is_ceres, read_ceres
 from lifespan.tables.checks import check
-from lifespan.tables.freesurfer import is_aseg, read_aseg
+from lifespan.tables.freesurfer import is_aseg, is_subjects_dir, read_aseg, read_subjects_dir
 from lifespan.tables.load import from_frame, load
 from lifespan.tables.long import is_long, is_own, read_long, read_own_file, read_own_folder
 from lifespan.tables.participants import join_participants
@@ -58,7 +58,7 @@ def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | Non
     """Read a table of volumes.
 
     Known are tables of cerebatch (`*_seg-lobules_volumes.tsv`, one, or a folder of them), of CERES and DeepCERES, of
-    FreeSurfer (asegstats2table), and any with one column a structure or one row a structure whose columns tell the
+    FreeSurfer (asegstats2table, or SUBJECTS_DIR with a folder a person), and any with one column a structure or one row a structure whose columns tell the
     unit (`_mm3`, `_cm3`, `_ml`).
 
     Parameters
@@ -101,6 +101,8 @@ def _raw(table: Path | str | pd.DataFrame, said: Reading) -> RawTable:
     else:
         path = Path(table)
         if path.is_dir():
+            if is_subjects_dir(path):
+                return read_subjects_dir(path, said.structures)
             return read_own_folder(path, said.column)
         source = str(path)
         cells, rows = load(path)
