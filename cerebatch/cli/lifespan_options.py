@@ -26,8 +26,7 @@ Table = Annotated[
     typer.Argument(
         metavar="TABLE",
         help="Volumes: of cerebatch (one table, or OUT_DIR of a run), CERES, DeepCERES, FreeSurfer (asegstats2table, "
-        "or SUBJECTS_DIR), "
-        "or any with _mm3 or _cm3 in its columns.",
+        "or SUBJECTS_DIR), or any with _mm3 or _cm3 in its columns.",
     ),
 ]
 Participants = Annotated[

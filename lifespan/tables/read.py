@@ -58,8 +58,8 @@ def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | Non
     """Read a table of volumes.
 
     Known are tables of cerebatch (`*_seg-lobules_volumes.tsv`, one, or a folder of them), of CERES and DeepCERES, of
-    FreeSurfer (asegstats2table, or SUBJECTS_DIR with a folder a person), and any with one column a structure or one row a structure whose columns tell the
-    unit (`_mm3`, `_cm3`, `_ml`).
+    FreeSurfer (asegstats2table, or SUBJECTS_DIR with a folder a person), and any with one column a structure or one row
+    a structure whose columns tell the unit (`_mm3`, `_cm3`, `_ml`).
 
     Parameters
     ----------
