@@ -266,6 +266,11 @@ def _fit_names(
     if same:
         found = f"one value in every row of {listed(same)}"
         raise FitError(people.source, expected="volumes that differ", found=found, do="Take these structures out.")
+    empty = [name for name, least in zip(names, volumes.min(axis=0), strict=True) if least <= 0]
+    if empty and (choice.log or measure == POWER):
+        found = f"0 in {listed(empty)}"
+        do = "Take log out of --model and give --icv ratio or none, or leave these structures out."
+        raise FitError(people.source, expected="volumes above 0, of which there is a logarithm", found=found, do=do)
     exponents: list[float | None] = [None] * len(names)
     if measure == POWER:
         sex, site = people.texts("sex"), people.texts("site")

@@ -28,6 +28,9 @@ EDGES = (0.0, 1.0, 3.0, 6.0, 12.0, 18.0, 30.0, 45.0, 60.0, 75.0, 90.0)
 NEW_PEOPLE = 400
 """Of each bin and replicate."""
 
+SMALLEST_CM3 = 5.0
+"""Wide spreads reach it at birth; the reader takes smaller values for those of another unit."""
+
 AIM = 0.015
 MODELS = ("paper", "spread", "spline+spread", "spline+spread+shape", "robust+spread")
 WITH_SITES = ("sites", "spread+sites", "spline+spread+sites", "spline+spread+sites+shape", "robust+spread+sites")
@@ -119,7 +122,7 @@ class World:
         volume = mean_cm3(age) + self.shifts[site] + sd * truth.noise(rng, count)
         volume = np.where(rng.uniform(size=count) < wrong, 1.5 * volume, volume)
         names = {"participant_id": [f"p{k}" for k in range(count)], "age": age, "sex": np.where(man, "M", "F")}
-        return pd.DataFrame({**names, "site": [f"s{k}" for k in site], "x_cm3": np.maximum(volume, 1.0)})
+        return pd.DataFrame({**names, "site": [f"s{k}" for k in site], "x_cm3": np.maximum(volume, SMALLEST_CM3)})
 
 
 def replicate(truth: Truth, model: str, seed: int, count: int) -> tuple[list[float], float]:

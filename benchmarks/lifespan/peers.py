@@ -31,11 +31,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.lifespan.people import fitted, predictions, summary
-from benchmarks.lifespan.split import halves, read_people
+from benchmarks.lifespan.split import ENOUGH, halves, read_people
 from lifespan import transfer
+from lifespan.checking import pit_distance
 from lifespan.people import People
 
-OURS = ("paper", "sites+visits", "sites+visits+shape", "spline+spread+sites+visits+shape")
+OURS = ("spline+spread+sites+visits+shape", "paper", "sites+visits", "sites+visits+shape")
 PEERS: dict[str, dict[str, Any]] = {
     "PCNtoolkit BLR": {},
     "PCNtoolkit BLR, warped": {"warp_name": "WarpSinhArcsinh", "warp_reparam": True},
@@ -88,6 +89,8 @@ def peer(
                     "predicted": column["Yhat"],
                     "log score": column["logp"] - np.log(spread),
                     "inside": np.abs(column["Z"]) <= 1.959964,
+                    "z": column["Z"],
+                    "person": test.texts("participant_id"),
                 }
             )
         )
@@ -108,6 +111,31 @@ def norm_data(name: str, people: People) -> Any:
         response_vars=list(people.structures),
         subject_ids="scan",
     )
+
+
+def beside(found: dict[str, pd.DataFrame]) -> str:
+    """Each model's log score less that of our richest one, with a 95% interval paired over people; KS; decades."""
+    keys = ["structure", "person", "age"]
+    common = set.intersection(*(set(map(tuple, rows[keys].round({"age": 6}).to_numpy())) for rows in found.values()))
+    own, lines = {}, []
+    for name, rows in found.items():
+        kept = rows[[tuple(key) in common for key in rows[keys].round({"age": 6}).to_numpy()]]
+        own[name] = kept.groupby("person")["log score"].mean().sort_index()
+        distance = np.mean([pit_distance(part["z"].to_numpy(dtype=float)) for _, part in kept.groupby("structure")])
+        decade = (kept["age"] // 10 * 10).astype(int)
+        shares = [
+            f"{first}s {part.mean():.3f}"
+            for first, part in kept["inside"].groupby(decade)
+            if kept.loc[part.index, "person"].nunique() >= ENOUGH
+        ]
+        behind = own[name] - own.get(f"lifespan {OURS[0]}", own[name])
+        half = 1.96 * float(behind.std(ddof=1)) / np.sqrt(len(behind))
+        lines.append(
+            f"{name}: log score {own[name].mean():.4f}, less {OURS[0]}: {behind.mean():+.4f} "
+            f"({behind.mean() - half:+.4f} to {behind.mean() + half:+.4f}), {len(behind)} people; "
+            f"KS of PIT {distance:.4f}; inside {', '.join(shares)}"
+        )
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager
@@ -145,7 +173,7 @@ def main() -> None:
         print("PCNtoolkit is not installed: our rows alone; ", end="")
     print(f"NumPy {version('numpy')}, SciPy {version('scipy')}, Python {platform.python_version()}")
     for words in ("held-out people", "unseen sites"):
-        rows = []
+        rows, first = list[dict[str, Any]](), dict[str, pd.DataFrame]()
         for seed in range(given.seeds):
             if words == "held-out people":
                 train, test = halves(people, seed)
@@ -160,12 +188,15 @@ def main() -> None:
                 try:
                     found, fitting, predicting = run(train, test, controls)
                     rows.append({"model": name, **summary(found), "fit, s": fitting, "predict, s": predicting})
+                    if seed == 0:
+                        first[name] = found
                 except Exception as error:
                     rows.append({"model": name})
                     print(f"{name}, {words}, seed {seed}: {type(error).__name__}: {error}")
         table = pd.DataFrame(rows).groupby("model", sort=False).mean()
         print(f"\n{words}: {len(train)} scans fitted, {len(test)} predicted; mean of {given.seeds} splits")
         print(table.to_string(float_format=lambda value: f"{value:.3f}"), flush=True)
+        print(f"\nFirst split, the people whom all models predict\n{beside(first)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ def predictions(model: LifespanModel, people: People) -> pd.DataFrame:
                         "predicted": predicted.quantile(0.5),
                         "log score": predicted.log_density(value),
                         "inside": (value >= low) & (value <= high),
+                        "z": predicted.z(value),
+                        "person": some.texts("participant_id"),
                     }
                 )
             )

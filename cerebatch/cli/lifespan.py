@@ -20,6 +20,7 @@ from cerebatch.cli.lifespan_options import (
     Tool,
     Unit,
     VisitPattern,
+    Zeros,
     as_ours,
     lifespan_app,
     reading_of,
@@ -51,6 +52,7 @@ def fit(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Fit a curve to each structure: all people, women, men; volumes, and with the size of the head taken out.
 
@@ -61,7 +63,7 @@ def fit(
         from lifespan import fit as fit_model
         from lifespan.fitting import earliest_visits
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         people = read_table(table, reading)
         if one_visit:
             people = earliest_visits(people)
@@ -97,6 +99,7 @@ def score(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Print z, centile, and inside, below or above the bounds, for each person and structure."""
     with as_ours():
@@ -104,7 +107,7 @@ def score(
         from lifespan import score as score_people
 
         fitted = load_model(model)
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         people = read_table(table, reading)
         scores = score_people(
             fitted, people, extrapolate=extrapolate, controls=controls, pooled=pooled, reading=reading
@@ -124,6 +127,7 @@ def compare(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
     tool: Annotated[str | None, typer.Option(help="What made both, where the tables do not tell.")] = None,
 ) -> None:
     """Print which structures vary less about their curve in AFTER than in BEFORE (section 3.6, Figure 6).
@@ -134,7 +138,7 @@ def compare(
         from lifespan import compare as compare_tables
         from lifespan import read_table
 
-        reading = reading_of(participants, tool, None, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, None, structures, unit, column, visit_pattern, leave_out, zeros)
         first, second = read_table(before, reading), read_table(after, reading)
         found = compare_tables(first, second)
     warn([*first.warnings, *second.warnings])
@@ -163,13 +167,14 @@ def plot(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Draw curves, bounds and people: PNG and SVG, and an HTML file that works offline."""
     with as_ours():
         from lifespan import load_model
         from lifespan import plot as plot_model
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         with writable(out):
             paths = plot_model(load_model(model), out, table, structures=show, reading=reading)
     for path in paths:

@@ -25,8 +25,8 @@ Table = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
-        help="Volumes: of cerebatch (one table, or OUT_DIR of a run), CERES, DeepCERES, FreeSurfer (asegstats2table), "
-        "or any with _mm3 or _cm3 in its columns.",
+        help="Volumes: of cerebatch (one table, or OUT_DIR of a run), CERES, DeepCERES, FreeSurfer (asegstats2table, "
+        "or SUBJECTS_DIR), or any with _mm3 or _cm3 in its columns.",
     ),
 ]
 Participants = Annotated[
@@ -37,6 +37,9 @@ IcvMethod = Annotated[str | None, typer.Option(help="What made the intracranial 
 Structures = Annotated[list[str] | None, typer.Option(help="Only this column; repeatable.")]
 Unit = Annotated[str | None, typer.Option(help="mm3, cm3 or ml: unit of --structures without one in their names.")]
 Column = Annotated[str | None, typer.Option(help="Of a long table with several columns of volumes.")]
+Zeros = Annotated[
+    list[str] | None, typer.Option(help="A structure whose volume may truly be 0, such as lesions; repeatable.")
+]
 VisitPattern = Annotated[
     str | None, typer.Option(help="Regular expression: the part of participant_id that names the visit.")
 ]
@@ -55,6 +58,7 @@ def reading_of(
     column: str | None,
     visit_pattern: str | None,
     leave_out: bool,
+    zeros: list[str] | None,
 ) -> Reading:
     """The options of a table as `lifespan.Reading`."""
     from lifespan import Reading
@@ -67,6 +71,7 @@ def reading_of(
         column=column,
         visit_pattern=visit_pattern,
         leave_out=leave_out,
+        zeros=tuple(zeros or ()),
         **{name: value for name, value in stated.items() if value is not None},
     )
 

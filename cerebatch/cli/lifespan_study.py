@@ -19,6 +19,7 @@ from cerebatch.cli.lifespan_options import (
     Tool,
     Unit,
     VisitPattern,
+    Zeros,
     as_ours,
     lifespan_app,
     reading_of,
@@ -45,6 +46,7 @@ def check(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Ask which model holds for people it has not seen: log score, coverage by age and site, quantiles, tails.
 
@@ -54,7 +56,7 @@ def check(
         from lifespan import check as check_models
         from lifespan import plot_check, read_table
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         people = read_table(table, reading)
         found = check_models(people, models=model, folds=folds)
         with writable(out):
@@ -79,6 +81,7 @@ def change(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Print, for people with several visits, whether each later one differs from the first by more than is usual.
 
@@ -88,7 +91,7 @@ def change(
         from lifespan import change as change_of
         from lifespan import load_model, read_table
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         people = read_table(table, reading)
         found = change_of(load_model(model), people, pooled=pooled)
     warn(people.warnings)
@@ -121,12 +124,13 @@ def groups(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Compare patients with controls: adjusted differences, effect sizes with intervals, FDR and Holm, a figure."""
     with as_ours():
         from lifespan import compare_groups, load_model, plot_effects
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         found = compare_groups(
             table,
             by,
@@ -160,13 +164,14 @@ def harmonise(
     column: Column = None,
     visit_pattern: VisitPattern = None,
     leave_out: LeaveOut = False,
+    zeros: Zeros = None,
 ) -> None:
     """Print the table's volumes as a site without shift would have given them; MODEL was fitted with sites."""
     with as_ours():
         from lifespan import harmonise as harmonised
         from lifespan import load_model, read_table
 
-        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out)
+        reading = reading_of(participants, tool, icv_method, structures, unit, column, visit_pattern, leave_out, zeros)
         people = read_table(table, reading)
         found = harmonised(load_model(model), people, controls=controls, reading=reading)
     warn(people.warnings)

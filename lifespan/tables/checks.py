@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from lifespan.errors import TableError
 from lifespan.people import NOT_STATED, People
 from lifespan.tables.findings import Findings
 from lifespan.tables.load import listed
-from lifespan.tables.raw import AGE, PERSON, SESSION, SEX, SITE, TOOL, RawTable, find_column, is_missing
+from lifespan.tables.raw import AGE, AGE_MONTHS, PERSON, SESSION, SEX, SITE, TOOL, RawTable, find_column, is_missing
 
 OLDEST = 120.0
 """Ages in years above this are taken for another unit."""
@@ -25,6 +26,8 @@ _SAME_UNIT = 100.0
 """A value so many times above or below the median of its column is in another unit."""
 
 _VISIT = re.compile(r"^(?P<person>.+?)[_-](?P<visit>(MR|ses|visit|run|tp|v|t)-?[0-9]+)$", re.IGNORECASE)
+_COMMA = re.compile(r"^[0-9]{1,3},[0-9]+$")
+_MONTHS = 12.0
 _LARGEST_MEDIAN_CM3 = 3000.0
 
 
@@ -35,6 +38,7 @@ def check(
     icv_method: str = NOT_STATED,
     leave_out: bool = False,
     visit_pattern: str | None = None,
+    zeros: Sequence[str] = (),
 ) -> People:
     """Look at every value of a table.
 
@@ -50,6 +54,8 @@ def check(
         Take wrong rows and values out, with a warning, instead of refusing the table.
     visit_pattern : str, optional
         Regular expression with one group: the part of participant_id that names the visit, such as "_MR([0-9]+)$".
+    zeros : sequence of str
+        Structures, or their columns, whose volume may truly be 0.
 
     Raises
     ------
@@ -64,7 +70,14 @@ def check(
     site_column = find_column(columns, SITE)
     site = ["" if is_missing(text) else text for text in raw.cells[site_column]] if site_column else [""] * len(ids)
     icv = _numbers(found, raw.icv.name, raw.icv.per_cm3) if raw.icv else np.full(len(ids), np.nan)
-    volumes = {name: _numbers(found, column.name, column.per_cm3) for name, column in raw.structures.items()}
+    absent = set(zeros) - {name for key, column in raw.structures.items() for name in (key, column.name)}
+    if absent:
+        expected, there = f"structures of --zeros, {listed(sorted(absent))}", listed(list(raw.structures), 12)
+        raise TableError(raw.source, expected=expected, found=there, do="Name structures of the table.")
+    volumes = {
+        name: _numbers(found, column.name, column.per_cm3, name in zeros or column.name in zeros)
+        for name, column in raw.structures.items()
+    }
     _sizes(found, volumes, icv)
     stated = _tool(found, tool)
     found.refuse()
@@ -140,7 +153,10 @@ def _split_visits(ids: list[str], sessions: list[str], pattern: str) -> tuple[li
 
 def _ages(found: Findings) -> Floats:
     cells = found.raw.cells
-    column = find_column(list(cells.columns), AGE)
+    column, months = find_column(list(cells.columns), AGE), False
+    if column is None:
+        column = find_column(list(cells.columns), AGE_MONTHS)
+        months = column is not None
     if column is None:
         raise TableError(
             found.raw.source,
@@ -150,10 +166,17 @@ def _ages(found: Findings) -> Floats:
         )
     texts = [str(text) for text in cells[column]]
     missing = np.array([is_missing(text) for text in texts])
-    age = np.array([_number(text) for text in texts])
+    comma = np.array([bool(_COMMA.match(text)) for text in texts])
+    age = np.array([_number(text.replace(",", ".") if of else text) for text, of in zip(texts, comma, strict=True)])
+    if comma.any():
+        found.warnings.append(f"{int(comma.sum())} ages have a decimal comma: {found.named(comma, texts)}")
+    if months:
+        found.warnings.append(f"column {column} was taken for months and divided by 12")
+        age = age / _MONTHS
     with np.errstate(invalid="ignore"):
         bad = ~missing & ~((age >= 0) & (age <= OLDEST))
-    found.wrong(bad, f"ages in years from 0 to {OLDEST:g}", texts, "Mend the ages; an unknown one is n/a.")
+    do = "Mend the ages; an unknown one is n/a. Ages in years are expected: name a column of months age_months."
+    found.wrong(bad, f"ages in years from 0 to {OLDEST:g}", texts, do)
     if missing.any():
         found.warnings.append(f"{int(missing.sum())} rows without age are not used: {found.named(missing)}")
     found.rows &= ~missing & ~bad
@@ -177,24 +200,25 @@ def _sexes(found: Findings) -> list[str]:
     return [SEXES.get(text.lower(), "") for text in texts]
 
 
-def _numbers(found: Findings, column: str, per_cm3: float) -> Floats:
+def _numbers(found: Findings, column: str, per_cm3: float, may_be_0: bool = False) -> Floats:
     """A column in cm3, nan where missing or wrong."""
     texts = [str(text) for text in found.raw.cells[column]]
     missing = np.array([is_missing(text) for text in texts])
     values = np.array([_number(text) for text in texts])
     with np.errstate(invalid="ignore"):
         no_number = ~missing & ~np.isfinite(values)
-        not_above_0 = ~missing & np.isfinite(values) & (values <= 0)
+        not_above_0 = ~missing & np.isfinite(values) & ((values < 0) if may_be_0 else (values <= 0))
     comma = any("," in texts[k] for k in np.flatnonzero(no_number))
     do = "Write decimals with a point." if comma else "Mend the values; a missing one is n/a."
     found.wrong(no_number, f"numbers in column {column}", texts, do)
-    do = "A structure that was not found is n/a, not 0."
+    do = "A structure that was not found is n/a, not 0; --zeros names structures that may be 0."
     found.wrong(not_above_0, f"volumes above 0 in column {column}", texts, do)
     values = np.where(no_number | not_above_0, np.nan, values)
     if missing.any():
         found.warnings.append(f"{column}: {int(missing.sum())} missing values: {found.named(missing)}")
     known = np.isfinite(values)
-    if known.any():
+    # Where 0 is a true value, people may truly differ a hundredfold.
+    if known.any() and not may_be_0:
         with np.errstate(invalid="ignore"):
             ratio = values / np.median(values[known])
             other = known & ((ratio > _SAME_UNIT) | (ratio < 1.0 / _SAME_UNIT))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lifespan.errors import TableError
 from lifespan.tables.load import listed, load
-from lifespan.tables.raw import AGE, PERSON, SESSION, SEX, SITE, RawTable, find_column
+from lifespan.tables.raw import AGE, AGE_MONTHS, PERSON, SESSION, SEX, SITE, RawTable, find_column
 
 
 def join_participants(raw: RawTable, path: Path) -> RawTable:
@@ -51,7 +51,8 @@ def join_participants(raw: RawTable, path: Path) -> RawTable:
             do="Give the table of the same people.",
         )
     cells = raw.cells.copy()
-    for name, names in (("age", AGE), ("sex", SEX), ("site", SITE)):
+    ages = AGE if find_column([*map(str, other.columns), *cells.columns], AGE) else AGE_MONTHS
+    for name, names in (("age" if ages is AGE else "age_months", ages), ("sex", SEX), ("site", SITE)):
         column = find_column(list(other.columns), names)
         if column is not None and find_column(list(cells.columns), names) is None:
             cells[name] = [other[column].iloc[place[key]] if key in place else "" for key in mine]

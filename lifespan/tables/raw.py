@@ -10,9 +10,24 @@ from lifespan.people import NOT_STATED
 
 MISSING = ("", "n/a", "na", "nan", "none", "null")
 
-PERSON = ("participant_id", "subject_id", "sub_id", "participant", "subject", "patient id", "id")
+PERSON = (
+    "participant_id",
+    "subject_id",
+    "sub_id",
+    "subj_id",
+    "participant",
+    "subject",
+    "subj",
+    "sub",
+    "patient id",
+    "pt_id",
+    "participant_label",
+    "subject_label",
+    "id",
+)
 SESSION = ("session", "session_id", "ses", "visit")
-AGE = ("age", "age_years")
+AGE = ("age", "age_years", "age_in_years")
+AGE_MONTHS = ("age_months", "age_in_months", "age_mo", "months")
 SEX = ("sex", "gender")
 SITE = ("site", "site_id", "scanner")
 TOOL = ("tool", "software")
@@ -68,9 +83,13 @@ class RawTable:
 
 
 def find_column(columns: list[str], names: tuple[str, ...]) -> str | None:
-    """The first column with one of some names, in any case."""
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in names if name in lower), None)
+    """The first column with one of some names; capitals, spaces, dashes and the like do not matter."""
+    plain = {_letters(column): column for column in reversed(columns)}
+    return next((plain[_letters(name)] for name in names if _letters(name) in plain), None)
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def is_missing(text: str) -> bool:

@@ -11,7 +11,7 @@ from lifespan.people import NOT_STATED, People
 from lifespan.simulated import is_simulated
 from lifespan.tables.ceres import is_ceres, read_ceres
 from lifespan.tables.checks import check
-from lifespan.tables.freesurfer import is_aseg, read_aseg
+from lifespan.tables.freesurfer import is_aseg, is_subjects_dir, read_aseg, read_subjects_dir
 from lifespan.tables.load import from_frame, load
 from lifespan.tables.long import is_long, is_own, read_long, read_own_file, read_own_folder
 from lifespan.tables.participants import join_participants
@@ -39,6 +39,8 @@ class Reading:
         Regular expression: the part of participant_id that names the visit.
     leave_out : bool
         Leave wrong rows and values out, with a warning, instead of refusing the table.
+    zeros : tuple of str
+        Structures, or their columns, whose volume may truly be 0, such as lesions.
     """
 
     participants: Path | None = None
@@ -49,14 +51,15 @@ class Reading:
     column: str | None = None
     visit_pattern: str | None = None
     leave_out: bool = False
+    zeros: tuple[str, ...] = ()
 
 
 def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | None = None) -> People:
     """Read a table of volumes.
 
     Known are tables of cerebatch (`*_seg-lobules_volumes.tsv`, one, or a folder of them), of CERES and DeepCERES, of
-    FreeSurfer (asegstats2table), and any with one column a structure or one row a structure whose columns tell the
-    unit (`_mm3`, `_cm3`, `_ml`).
+    FreeSurfer (asegstats2table, or SUBJECTS_DIR with a folder a person), and any with one column a structure or one row
+    a structure whose columns tell the unit (`_mm3`, `_cm3`, `_ml`).
 
     Parameters
     ----------
@@ -81,6 +84,7 @@ def read_table(table: Path | str | pd.DataFrame | People, reading: Reading | Non
         icv_method=said.icv_method,
         leave_out=said.leave_out,
         visit_pattern=said.visit_pattern,
+        zeros=said.zeros,
     )
     files = [path for path in (table, said.participants) if isinstance(path, Path | str)]
     people = replace(people, simulated=any(is_simulated(path) for path in files))
@@ -97,6 +101,8 @@ def _raw(table: Path | str | pd.DataFrame, said: Reading) -> RawTable:
     else:
         path = Path(table)
         if path.is_dir():
+            if is_subjects_dir(path):
+                return read_subjects_dir(path, said.structures)
             return read_own_folder(path, said.column)
         source = str(path)
         cells, rows = load(path)
