@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cerebatch.batch.ledger.records import read_record
-from cerebatch.errors import LibraryError
+from cerebatch.errors import InputError, LibraryError
 from cerebatch.io.atomic import write_text
 from cerebatch.library.found import Found, find_library, given_library
 from cerebatch.library.store import open_library
@@ -53,9 +53,20 @@ def choose_library(out: Path, asked: Path | None, without: bool, resolution: flo
 
 
 def keep_library(out: Path, library: Found | None) -> None:
-    """Write down with which library, or that without one, the results in a folder are made."""
+    """Write down with which library, or that without one, the results in a folder are made.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
     said = {"Library": library and str(library.path), "Digest": library and library.digest}
-    write_text(out / _FILE, json.dumps(said, indent=1) + "\n")
+    try:
+        write_text(out / _FILE, json.dumps(said, indent=1) + "\n")
+    except OSError as error:
+        raise InputError(
+            out, expected="a folder that can be written", found=str(error.strerror), do="Give another folder."
+        ) from error
 
 
 def words(library: Found | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from cerebatch.batch.kept_library import choose_library, keep_library, words
 from cerebatch.cli.augment import _three
-from cerebatch.errors import LibraryError, SettingsError
+from cerebatch.errors import InputError, LibraryError, SettingsError
 from cerebatch.library import writing
 from cerebatch.library.case import LabelledCase
 from cerebatch.library.found import find_library, library_in, user_folder
@@ -95,6 +95,12 @@ def test_a_folder_of_results_keeps_the_library_it_was_begun_with(
 def test_a_folder_begun_without_goes_on_without(mine: Path, tmp_path: Path) -> None:
     keep_library(tmp_path / "out", None)
     assert choose_library(tmp_path / "out", None, False, 4.0) is None
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file: expected a folder that can be written, found Not a directory"):
+        keep_library(tmp_path / "file", None)
 
 
 def test_results_of_an_older_version_without_atlases_go_on_without(mine: Path, tmp_path: Path) -> None:
