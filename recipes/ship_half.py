@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.accuracy.held_out import TestImage
+from benchmarks.accuracy.held_out import KnownScan
 from benchmarks.accuracy.resolutions import at_half
 from recipes.ship_weights import ship
 from recipes.train_half import cut_in_eight
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--tests", type=Path, required=True)
     options = parser.parse_args()
     scores = told_scores(pd.read_csv(options.table, sep="\t"))
-    image = TestImage(options.tests / "fine", min((options.tests / "fine").glob("sub-*")).name)
+    image = KnownScan(options.tests / "fine", min((options.tests / "fine").glob("sub-*")).name)
     t1w, t2w = at_half(image, "half", t2w=True)
     ship(options.trained, options.out, lambda _: scores, [(t1w, t2w, cut_in_eight(image.atlas))])
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import torch
 
-from benchmarks.accuracy.held_out import TestImage
+from benchmarks.accuracy.held_out import KnownScan
 from cerebatch.measures.overlap import mean_dice
 from cerebatch.networks.card import Card
 from cerebatch.networks.ensemble import load
@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     scores = pd.read_csv(options.table, sep="\t")
     folders = sorted((options.images / "work/plain").glob("sub-*"))[: options.count]
-    images = [TestImage(options.images / "plain", folder.name) for folder in folders]
+    images = [KnownScan(options.images / "plain", folder.name) for folder in folders]
     ship(
         options.trained,
         options.out,

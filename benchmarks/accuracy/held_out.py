@@ -50,7 +50,7 @@ KINDS = ("plain", "erased", "blind", "filled")
 
 
 @dataclass(frozen=True)
-class TestImage:
+class KnownScan:
     """One simulated scan of a dataset."""
 
     dataset: Path
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     images = [
-        TestImage(options.tests / kind, folder.name)
+        KnownScan(options.tests / kind, folder.name)
         for kind in KINDS
         for folder in sorted((options.tests / kind).glob("sub-*"))
     ]
@@ -130,7 +130,7 @@ def main() -> None:
     print(by_structure.round(3).to_string())
 
 
-def made_ready(image: TestImage, library_path: Path) -> str:
+def made_ready(image: KnownScan, library_path: Path) -> str:
     """Prepare an image and make its atlas, where that was not done before."""
     anat, work = image.dataset / image.subject / "anat", image.work
     work.mkdir(parents=True, exist_ok=True)
@@ -146,11 +146,11 @@ def made_ready(image: TestImage, library_path: Path) -> str:
     return f"{image.dataset.name} {image.subject}"
 
 
-def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[str, object]]:
+def scores(image: KnownScan, library_path: Path, folds: Path) -> Iterator[dict[str, object]]:
     """One row a method."""
     library = open_library(library_path)
     truth = image.truth(library.resolution)
-    erased = TestImage(image.dataset.with_name("erased"), image.subject)
+    erased = KnownScan(image.dataset.with_name("erased"), image.subject)
     found: dict[str, LabelMap] = {
         "majority": majority(library, LeaveOut((image.person,), (image.head,))),
         "atlas": image.atlas,
@@ -176,7 +176,7 @@ def scores(image: TestImage, library_path: Path, folds: Path) -> Iterator[dict[s
         }
 
 
-def segmented(networks: Ensemble, image: TestImage, erased: TestImage) -> Iterator[tuple[str, Segmentation]]:
+def segmented(networks: Ensemble, image: KnownScan, erased: KnownScan) -> Iterator[tuple[str, Segmentation]]:
     """Name of each way to ask the networks, and what they say."""
     t1w, t2w, atlas = image.volume("T1w"), image.volume("T2w"), image.atlas
     ask = partial(networks.segment, precision="bfloat16")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cerebatch.io.files import require_empty
 from cerebatch.simulation.scenes.arms import ARMS
-from cerebatch.simulation.scenes.known_scans import make_test_image, write_descriptions, write_test_image
+from cerebatch.simulation.scenes.known_scans import make_known_scan, write_descriptions, write_known_scan
 from cerebatch.simulation.scenes.scanner import Protocol
 
 
@@ -47,7 +47,7 @@ def main() -> None:
         for image in range(options.images_per_person):
             head = heads[(turn + image) % len(heads)]
             began = time.monotonic()
-            made = make_test_image(
+            made = make_known_scan(
                 options.data / "lobules" / f"subject-{person}_dseg.nii.gz",
                 options.data / "heads" / f"head-{head:02d}_dseg.nii.gz",
                 # From the names, so that no choice of people or heads changes an image.
@@ -57,7 +57,7 @@ def main() -> None:
                 erased=options.erased,
                 arm=options.arm,
             )
-            write_test_image(made, options.out)
+            write_known_scan(made, options.out)
             figures = "  ".join(f"{name} {value:.3f}" for name, value in made.figures.items())
             print(f"{made.name}  {time.monotonic() - began:.0f} s  {figures}", flush=True)
 

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 import torchio as tio
 
-from benchmarks.accuracy.held_out import TestImage
+from benchmarks.accuracy.held_out import KnownScan
 from benchmarks.common.tables import write_table
 from cerebatch.measures.overlap import mean_dice
 from cerebatch.networks.ensemble import Ensemble, load
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=2, help="each transform on each image")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    images = [TestImage(options.tests / "plain", path.name) for path in sorted((options.tests / "plain").glob("sub-*"))]
+    images = [KnownScan(options.tests / "plain", path.name) for path in sorted((options.tests / "plain").glob("sub-*"))]
     images = [one for one in images if one.person == options.person and (one.work / "atlas.npz").exists()]
     whole = load(options.folds / options.person)
     rows = [
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def perturbed(
-    image: TestImage, resolution: float, times: int
+    image: KnownScan, resolution: float, times: int
 ) -> Iterator[tuple[str, Volume, Volume, LabelMap, LabelMap]]:
     """Name, T1w, T2w, atlas and truth of each variant; a deformation moves the truth and the atlas, too."""
     t1w, t2w, truth = image.volume("T1w"), image.volume("T2w"), image.truth(resolution)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.accuracy.held_out import TestImage, made_ready
+from benchmarks.accuracy.held_out import KnownScan, made_ready
 from benchmarks.common.tables import write_table
 from cerebatch.io.images import read_voxels
 from cerebatch.measures.overlap import dice, mean_dice
@@ -42,7 +42,7 @@ class Way:
     """How a scan goes to the networks."""
 
     name: str
-    image: TestImage
+    image: KnownScan
     resolution: float
     t1w: Volume
     t2w: Volume | None
@@ -65,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for folder in sorted((options.tests / "fine").glob("sub-*")):
-        fine, plain = (TestImage(options.tests / name, folder.name) for name in ("fine", "plain"))
+        fine, plain = (KnownScan(options.tests / name, folder.name) for name in ("fine", "plain"))
         for image in (fine, plain):
             print(f"ready: {made_ready(image, options.library)}", flush=True)
         for way in ways(fine, plain, options.helpers):
@@ -90,7 +90,7 @@ def main() -> None:
     print(table.groupby("way", sort=False).mean(numeric_only=True).round(3).to_string())
 
 
-def ways(fine: TestImage, plain: TestImage, helpers: Path) -> Iterator[Way]:
+def ways(fine: KnownScan, plain: KnownScan, helpers: Path) -> Iterator[Way]:
     """Rows of both tables."""
     t1w, t2w, atlas = fine.volume("T1w"), fine.volume("T2w"), fine.atlas
     yield Way("1 mm, T1w", fine, 1, t1w, None, atlas)
@@ -109,7 +109,7 @@ def ways(fine: TestImage, plain: TestImage, helpers: Path) -> Iterator[Way]:
 
 
 def at_half(
-    image: TestImage, how: str, *, t2w: bool = False, superres: Path | None = None
+    image: KnownScan, how: str, *, t2w: bool = False, superres: Path | None = None
 ) -> tuple[Volume, Volume | None]:
     """The scan prepared at 0.5 mm; kept beside what was made of it at 1 mm."""
     work = image.work / how.replace(" ", "-")

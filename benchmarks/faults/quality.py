@@ -34,7 +34,7 @@ from cerebatch.batch.reporting.completed import finished_cases
 from cerebatch.figures.slices import Images
 from cerebatch.io.scan import read_scan
 from cerebatch.labels import LABELS, mirrored
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.metrics import all_metrics
 from cerebatch.quality.rating import Flag, raised, rate, rules
 from cerebatch.report.result import read_result
@@ -42,7 +42,7 @@ from cerebatch.spatial import ants_bridge
 from cerebatch.spatial.space import LabelMap
 
 Rng = np.random.Generator
-Damage = Callable[[Material, Rng, list[Material]], Material]
+Damage = Callable[[QualityInputs, Rng, list[QualityInputs]], QualityInputs]
 
 LOBULES = [label.index for label in LABELS if label.structure not in ("I-II", "White matter")]
 
@@ -156,17 +156,17 @@ def warnings(rating: dict[str, Any]) -> set[str]:
     return {flag["Flag"] for flag in rating["Flags"] if flag["Severity"] != "note"}
 
 
-def materials(folder: Path, datasets: list[Path]) -> list[Material]:
+def materials(folder: Path, datasets: list[Path]) -> list[QualityInputs]:
     """What quality is computed from, of every finished case of a folder."""
     return [_material(name, where, datasets) for name, where in sorted(finished_cases(folder).folders.items())]
 
 
-def _material(name: str, where: Path, datasets: list[Path]) -> Material:
+def _material(name: str, where: Path, datasets: list[Path]) -> QualityInputs:
     result = read_result(name, where)
     (path,) = [path for root in datasets for path in (root / name).rglob("*_T1w.nii*")]
     scan, images = read_scan(path), Images.of(name, where / "anat", result.resolution)
     votes = list((where / "anat").glob(f"{name}_*desc-winner_probseg.nii.gz"))
-    return Material(
+    return QualityInputs(
         dseg=images.dseg,
         t1w=images.t1w,
         scan=scan.image,
@@ -191,26 +191,26 @@ def is_caught(flags: list[Flag], sound: list[Flag], wanted: tuple[str, ...]) -> 
     )
 
 
-def swapped(case: Material, rng: Rng, others: list[Material]) -> Material:
+def swapped(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     return replace(case, dseg=mirrored(case.dseg))
 
 
-def erased(case: Material, rng: Rng, others: list[Material]) -> Material:
+def erased(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     return replace(case, dseg=np.where(case.dseg == rng.choice(LOBULES), 0, case.dseg).astype(np.uint8))
 
 
-def one_side_erased(case: Material, rng: Rng, others: list[Material]) -> Material:
+def one_side_erased(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     side = rng.choice(["left", "right"])
     gone = [label.index for label in LABELS if label.side == side]
     return replace(case, dseg=np.where(np.isin(case.dseg, gone), 0, case.dseg).astype(np.uint8))
 
 
-def shifted(case: Material, rng: Rng, others: list[Material]) -> Material:
+def shifted(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     steps = round(5.0 / case.resolution) * int(rng.choice([-1, 1]))
     return replace(case, dseg=np.roll(case.dseg, steps, int(rng.integers(3))))
 
 
-def in_pieces(case: Material, rng: Rng, others: list[Material]) -> Material:
+def in_pieces(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     """4 mm through the middle of a lobule, across its longest extent, become white matter."""
     code = int(rng.choice(LOBULES))
     dseg = case.dseg.copy()
@@ -221,38 +221,38 @@ def in_pieces(case: Material, rng: Rng, others: list[Material]) -> Material:
     return replace(case, dseg=dseg)
 
 
-def head_size(case: Material, rng: Rng, others: list[Material]) -> Material:
+def head_size(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     return replace(case, icv_cm3=case.icv_cm3 * float(rng.choice([0.7, 1.3])))
 
 
-def codes_exchanged(case: Material, rng: Rng, others: list[Material]) -> Material:
+def codes_exchanged(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     one, other = rng.choice([code for code in LOBULES if code < 13], 2, replace=False)
     dseg = case.dseg.copy()
     dseg[case.dseg == one], dseg[case.dseg == other] = other, one
     return replace(case, dseg=dseg)
 
 
-def swollen(case: Material, rng: Rng, others: list[Material]) -> Material:
+def swollen(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     """Labels grow outwards by 3 mm."""
     near = ndimage.distance_transform_edt(case.dseg == 0, return_indices=True)
     grown: LabelMap = case.dseg[tuple(near[1])]
     return replace(case, dseg=np.where(near[0] <= 3.0 / case.resolution, grown, 0).astype(np.uint8))
 
 
-def shrunken(case: Material, rng: Rng, others: list[Material]) -> Material:
+def shrunken(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     """The outermost 3 mm of the labels are gone."""
     inside = ndimage.distance_transform_edt(case.dseg > 0) > 3.0 / case.resolution
     return replace(case, dseg=np.where(inside, case.dseg, 0).astype(np.uint8))
 
 
-def of_another(case: Material, rng: Rng, others: list[Material]) -> Material:
+def of_another(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     other = others[int(rng.integers(len(others)))]
     while other is case:
         other = others[int(rng.integers(len(others)))]
     return replace(case, dseg=other.dseg)
 
 
-def cut_below(case: Material, rng: Rng, others: list[Material]) -> Material:
+def cut_below(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     """The field of view ends in the lower third of the cerebellum, as if the scan had been cropped there."""
     z = (case.box.affine @ [0, 0, np.percentile(np.argwhere(case.dseg > 0)[:, 2], rng.uniform(10, 40)), 1])[2]
     native_z = (np.linalg.inv(case.mni_from_native) @ [0, -60, z, 1])[2]
@@ -262,7 +262,7 @@ def cut_below(case: Material, rng: Rng, others: list[Material]) -> Material:
     return replace(case, stored_grid=canonical.block((slice(0, x), slice(0, y), slice(first, size))))
 
 
-def rescaled(case: Material, rng: Rng, others: list[Material]) -> Material:
+def rescaled(case: QualityInputs, rng: Rng, others: list[QualityInputs]) -> QualityInputs:
     factor = float(rng.choice([0.7, 1.4]))
     return replace(case, mni_from_native=case.mni_from_native @ np.diag([factor] * 3 + [1.0]), icv_cm3=case.icv_cm3)
 

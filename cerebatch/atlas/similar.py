@@ -39,7 +39,7 @@ class LeaveOut:
 
 
 @dataclass(frozen=True)
-class Looks:
+class SimilarityIndex:
     """What the cases of a library look like, read once to compare many scans with them.
 
     Compared are z-scores in blocks of 2 mm: shape and white matter decide, noise and single folia do not, and no
@@ -60,7 +60,7 @@ class Looks:
     scores: NDArray[np.float32]
 
     @classmethod
-    def of(cls, library: Library) -> Looks:
+    def of(cls, library: Library) -> SimilarityIndex:
         """Read all previews."""
         region = library.region()
         scores = [standardised(preview_of, region)[region] for preview_of in library.previews()]
@@ -75,7 +75,7 @@ class Looks:
 def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOut | None = None) -> list[int]:
     """Indices of the cases with the smallest L1 distance to a scan, nearest first (section 2.3).
 
-    `Looks` tells what is compared.
+    `SimilarityIndex` tells what is compared.
 
     Parameters
     ----------
@@ -99,6 +99,6 @@ def most_similar(image: Volume, library: Library, count: int, leave_out: LeaveOu
             found=f"none among {len(library.names)}",
             do="Use a larger library.",
         )
-    distances = Looks.of(library).distances(image)[candidates]
+    distances = SimilarityIndex.of(library).distances(image)[candidates]
     nearest = np.argsort(distances, kind="stable")[:count]
     return [candidates[k] for k in nearest]

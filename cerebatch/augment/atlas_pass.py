@@ -16,7 +16,7 @@ from typing import Any
 from cerebatch.atlas.registering import register_cases
 from cerebatch.atlas.similar import LeaveOut
 from cerebatch.atlas.subject_atlas import DISTANCE_WEIGHT, fuse_cases
-from cerebatch.augment.choose import Shelf, open_shelf
+from cerebatch.augment.choose import CachedLibrary, open_cached
 from cerebatch.augment.make import relay_folder
 from cerebatch.batch.cluster.profile import Profile
 from cerebatch.batch.job import Job, Needs, Stage
@@ -115,17 +115,17 @@ def make_atlas_of(job: AtlasJob, folder: Path) -> list[Step]:
     """
     log = StepLog()
     with log.step("open"):
-        shelf = open_shelf(job.library, job.digest)
-        library = shelf.library
+        cached = open_cached(job.library, job.digest)
+        library = cached.library
         t1w = open_augmented(job.store).image(job.index, "T1w")
     with log.step("select"):
-        chosen = voters(t1w, shelf, job.source, job.count)
+        chosen = voters(t1w, cached, job.source, job.count)
         images = [library.image(index, "T1w") for index in chosen]
     with log.step("register"):
-        fields = register_cases(t1w, images, shelf.region, job.resolution)
+        fields = register_cases(t1w, images, cached.region, job.resolution)
     with log.step("fuse"):
         labels = [library.dseg(index) for index in chosen]
-        dseg, _ = fuse_cases(t1w, images, labels, fields, shelf.region, DISTANCE_WEIGHT)
+        dseg, _ = fuse_cases(t1w, images, labels, fields, cached.region, DISTANCE_WEIGHT)
     with log.step("write"):
         array_of(open_set(job.store, mode="r+"), ATLAS)[job.index] = dseg
         told = {
@@ -137,14 +137,14 @@ def make_atlas_of(job: AtlasJob, folder: Path) -> list[Step]:
     return log.steps
 
 
-def voters(t1w: Volume, shelf: Shelf, source: str, count: int) -> list[int]:
+def voters(t1w: Volume, cached: CachedLibrary, source: str, count: int) -> list[int]:
     """The most similar cases that share neither person (so neither twin) nor head with the source, nearest first.
 
     Parameters
     ----------
     t1w : (X, Y, Z) float32
         Of the augmented case.
-    shelf : Shelf
+    cached : CachedLibrary
     source : str
         Name of the library case that it was made from.
     count : int
@@ -155,7 +155,7 @@ def voters(t1w: Volume, shelf: Shelf, source: str, count: int) -> list[int]:
     LibraryError
         The source is not in the library, or nobody is left.
     """
-    library = shelf.library
+    library = cached.library
     if source not in library.names:
         raise LibraryError(
             library.path,
@@ -171,7 +171,7 @@ def voters(t1w: Volume, shelf: Shelf, source: str, count: int) -> list[int]:
             found="none",
             do="Use a library of more people and heads.",
         )
-    distances = shelf.looks.distances(t1w)
+    distances = cached.similarity.distances(t1w)
     return sorted(allowed, key=lambda index: (distances[index], index))[:count]
 
 
@@ -208,12 +208,12 @@ def cost(store: AugmentedSet, library: Library, count: int) -> Cost:
     count : int
         Votes a case.
     """
-    shelf = open_shelf(library.path.resolve(), library.digest)
+    cached = open_cached(library.path.resolve(), library.digest)
     first = store.usable[0]
     t1w = store.image(first, "T1w")
-    (chosen,) = voters(t1w, shelf, store.columns["source"][first], 1)
+    (chosen,) = voters(t1w, cached, store.columns["source"][first], 1)
     began = time.perf_counter()
-    register_cases(t1w, [library.image(chosen, "T1w")], shelf.region, library.resolution)
+    register_cases(t1w, [library.image(chosen, "T1w")], cached.region, library.resolution)
     seconds = time.perf_counter() - began
     of_source = {
         name: min(count, len(LeaveOut.of(library, library.names.index(name)).candidates(library)))

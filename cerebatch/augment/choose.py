@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cerebatch.atlas.registering import compared_region
-from cerebatch.atlas.similar import LeaveOut, Looks
+from cerebatch.atlas.similar import LeaveOut, SimilarityIndex
 from cerebatch.errors import LibraryError
 from cerebatch.library.store import Library, open_library
 from cerebatch.spatial.space import Volume
@@ -25,7 +25,7 @@ class Choice:
     index : int
         In the library.
     distance : float
-        L1 of z-scores in blocks of 2 mm (`library.similar.Looks`).
+        L1 of z-scores in blocks of 2 mm (`atlas.similar.SimilarityIndex`).
     """
 
     index: int
@@ -33,24 +33,24 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CachedLibrary:
     """A library with what every choice needs of it, read once in a process.
 
     Attributes
     ----------
     library : Library
-    looks : Looks
+    similarity : SimilarityIndex
     region : (X, Y, Z) bool
         Where scan and case are compared and registered.
     """
 
     library: Library
-    looks: Looks
+    similarity: SimilarityIndex
     region: NDArray[np.bool_]
 
 
 @lru_cache(maxsize=1)
-def open_shelf(path: Path, digest: str) -> Shelf:
+def open_cached(path: Path, digest: str) -> CachedLibrary:
     """Open the library that has this digest; a process that does many targets opens it once.
 
     Raises
@@ -66,17 +66,17 @@ def open_shelf(path: Path, digest: str) -> Shelf:
             found=f"digest {library.digest[:12]}",
             do="Do not build a library anew while it is in use.",
         )
-    return Shelf(library, Looks.of(library), compared_region(library))
+    return CachedLibrary(library, SimilarityIndex.of(library), compared_region(library))
 
 
-def most_similar_case(t1w: Volume, shelf: Shelf, leave_out: LeaveOut | None = None) -> Choice:
+def most_similar_case(t1w: Volume, cached: CachedLibrary, leave_out: LeaveOut | None = None) -> Choice:
     """Choose the case to bend onto a target.
 
     Parameters
     ----------
     t1w : (X, Y, Z) float32
         Prepared T1w of the target in the box.
-    shelf : Shelf
+    cached : CachedLibrary
     leave_out : LeaveOut, optional
         Whom a test must not use.
 
@@ -85,11 +85,11 @@ def most_similar_case(t1w: Volume, shelf: Shelf, leave_out: LeaveOut | None = No
     LibraryError
         No case is left.
     """
-    candidates = (leave_out or LeaveOut()).candidates(shelf.library)
+    candidates = (leave_out or LeaveOut()).candidates(cached.library)
     if not candidates:
         raise LibraryError(
-            shelf.library.path, expected="cases that are not left out", found="none", do="Use a larger library."
+            cached.library.path, expected="cases that are not left out", found="none", do="Use a larger library."
         )
-    distances = shelf.looks.distances(t1w)
+    distances = cached.similarity.distances(t1w)
     nearest = min(candidates, key=lambda index: distances[index])
     return Choice(nearest, float(distances[nearest]))

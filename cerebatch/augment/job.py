@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cerebatch.atlas.similar import LeaveOut
-from cerebatch.augment.choose import most_similar_case, open_shelf
+from cerebatch.augment.choose import most_similar_case, open_cached
 from cerebatch.augment.quality import Checks, check, reasons
 from cerebatch.augment.registration import Registration
 from cerebatch.augment.targets import Target, read_prepared
@@ -150,19 +150,19 @@ def augment(job: AugmentJob, t1w: Path, folder: Path) -> list[Step]:
     """
     log = StepLog()
     with log.step("open"):
-        shelf = open_shelf(job.library, job.digest)
+        cached = open_cached(job.library, job.digest)
         target = read_prepared(t1w, job.registration.resolution)
-    library = shelf.library
+    library = cached.library
     with log.step("choose"):
-        choice = most_similar_case(target, shelf, LeaveOut(job.hold_out, job.hold_out))
+        choice = most_similar_case(target, cached, LeaveOut(job.hold_out, job.hold_out))
     with log.step("read"):
         case, labels = library.image(choice.index, "T1w"), library.dseg(choice.index)
     with log.step("register"):
-        displacement = job.registration.field(target, case, shelf.region, job.seed)
+        displacement = job.registration.field(target, case, cached.region, job.seed)
     with log.step("bend"):
         bent = bend(library, choice.index, displacement)
     with log.step("check"):
-        checks = check(target, case, labels, bent, displacement, shelf.region, library.grid.voxel_volume_mm3)
+        checks = check(target, case, labels, bent, displacement, cached.region, library.grid.voxel_volume_mm3)
         wrong = reasons(checks)
     with log.step("write"):
         sha256 = ""

@@ -8,7 +8,7 @@ import numpy as np
 
 from cerebatch.labels import LABELS
 from cerebatch.measures import icv
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.metric import Metric
 from cerebatch.spatial.space import apply, inverse
 
@@ -16,12 +16,12 @@ _EDGE_MM = 2.0
 _ACROSS_MM = 4.0
 
 
-def geometry_metrics(case: Material) -> Iterator[Metric]:
+def geometry_metrics(case: QualityInputs) -> Iterator[Metric]:
     """Metrics of the affine, the field of view, the box and the sides.
 
     Parameters
     ----------
-    case : Material
+    case : QualityInputs
         With at least one label.
     """
     scales = np.linalg.svd(case.mni_from_native[:3, :3], compute_uv=False)

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from cerebatch.intensity.tissue import TARGETS
 from cerebatch.labels import WHITE_MATTER
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.metric import Metric
 from cerebatch.spatial import template
 from cerebatch.spatial.registration import foreground_threshold
@@ -28,12 +28,12 @@ _FEWEST = 50
 """Voxels below which a mean says nothing."""
 
 
-def image_metrics(case: Material) -> Iterator[Metric]:
+def image_metrics(case: QualityInputs) -> Iterator[Metric]:
     """Metrics of the prepared scan under its labels, and of the scan as it came.
 
     Parameters
     ----------
-    case : Material
+    case : QualityInputs
         With at least one label.
     """
     yield from _fit(case)
@@ -45,7 +45,7 @@ def image_metrics(case: Material) -> Iterator[Metric]:
     yield Metric("largest_voxel", float(case.stored_grid.voxel_sizes_mm.max()))
 
 
-def _fit(case: Material) -> Iterator[Metric]:
+def _fit(case: QualityInputs) -> Iterator[Metric]:
     """Where along each axis the classes around, lobules and white matter explain most of the image's variance."""
     step = max(1, round(1.0 / case.resolution))
     reach = max(1, round(_FARTHEST_MM / case.resolution / step)) * step
@@ -74,7 +74,7 @@ def _explained(values: Volume, classes: NDArray[np.integer]) -> float:
     return between / max(float(values.var(dtype=np.float64)) * values.size, 1e-12)
 
 
-def _as_it_came(case: Material) -> Iterator[Metric]:
+def _as_it_came(case: QualityInputs) -> Iterator[Metric]:
     stride = [max(1, round(_SPARSE_MM / size)) for size in case.scan_grid.voxel_sizes_mm]
     step = np.diag([*stride, 1.0])
     small = case.scan[:: stride[0], :: stride[1], :: stride[2]]

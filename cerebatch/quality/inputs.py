@@ -12,7 +12,7 @@ from cerebatch.spatial.space import Affine, Grid, LabelMap, Volume, cerebellum_b
 
 
 @dataclass(frozen=True)
-class Material:
+class QualityInputs:
     """One segmented case.
 
     Attributes

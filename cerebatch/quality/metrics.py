@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from cerebatch.quality.geometry import geometry_metrics
 from cerebatch.quality.image import image_metrics
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.metric import Metric
 from cerebatch.quality.structures import structure_metrics
 
 
-def all_metrics(case: Material) -> list[Metric]:
+def all_metrics(case: QualityInputs) -> list[Metric]:
     """Every number that quality is judged by.
 
     Parameters
     ----------
-    case : Material
+    case : QualityInputs
         With at least one label.
     """
     return [*geometry_metrics(case), *structure_metrics(case), *image_metrics(case)]

@@ -8,18 +8,18 @@ import numpy as np
 from scipy import ndimage
 
 from cerebatch.labels import LABELS, SIDES, STRUCTURES, codes_of
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.metric import WHOLE, Metric
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
-def structure_metrics(case: Material) -> Iterator[Metric]:
+def structure_metrics(case: QualityInputs) -> Iterator[Metric]:
     """Metrics of each of the 26 structures, and of left against right.
 
     Parameters
     ----------
-    case : Material
+    case : QualityInputs
         With at least one label.
     """
     counts = np.bincount(case.dseg.ravel(), minlength=len(LABELS) + 1)

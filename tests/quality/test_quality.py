@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cerebatch.labels import LABELS, STRUCTURES, mirrored
-from cerebatch.quality.inputs import Material
+from cerebatch.quality.inputs import QualityInputs
 from cerebatch.quality.io import read_rating, write_quality
 from cerebatch.quality.metric import DESCRIPTIONS, Metric
 from cerebatch.quality.metrics import all_metrics
@@ -22,7 +22,7 @@ from cerebatch.spatial.template import t1w
 
 
 @pytest.fixture(scope="module")
-def sound() -> Material:
+def sound() -> QualityInputs:
     """The phantom's labels at 1 mm on an image that has its tissues where they say, in the template's place."""
     dseg, _ = template_case(1.0)
     white = np.isin(dseg, [13, 26])
@@ -30,13 +30,13 @@ def sound() -> Material:
     image = np.where(white, 250.0, np.where(dseg > 0, 150.0, 50.0)) + rng.normal(0, 4, dseg.shape)
     head, grid = t1w(2)
     scan = (1000.0 * head + rng.normal(0, 5, head.shape)).astype(np.float32)
-    return Material(
+    return QualityInputs(
         dseg=dseg, t1w=image.astype(np.float32), scan=scan, scan_grid=grid, stored_grid=grid,
         mni_from_native=np.diag([1.1, 1.1, 1.1, 1.0]), resolution=1.0, local_correlation=0.7, icv_cm3=1504.4,
     )  # fmt: skip
 
 
-def flagged(case: Material) -> dict[str, str]:
+def flagged(case: QualityInputs) -> dict[str, str]:
     """Flag -> severity, notes and proportions left out: a phantom is no person."""
     found: dict[str, str] = {}
     for flag in raised(all_metrics(case)):
@@ -45,32 +45,32 @@ def flagged(case: Material) -> dict[str, str]:
     return found
 
 
-def value(case: Material, metric: str, structure: str = "cerebellum", side: str = "both") -> float:
+def value(case: QualityInputs, metric: str, structure: str = "cerebellum", side: str = "both") -> float:
     (found,) = [m.value for m in all_metrics(case) if (m.name, m.structure, m.side) == (metric, structure, side)]
     return found
 
 
-def test_nothing_is_raised_where_nothing_is_wrong(sound: Material) -> None:
+def test_nothing_is_raised_where_nothing_is_wrong(sound: QualityInputs) -> None:
     assert flagged(sound) == {}
 
 
-def test_exchanged_sides_are_a_problem(sound: Material) -> None:
+def test_exchanged_sides_are_a_problem(sound: QualityInputs) -> None:
     assert flagged(replace(sound, dseg=mirrored(sound.dseg)))["sides"] == "problem"
 
 
-def test_a_lobule_that_is_gone_is_a_problem(sound: Material) -> None:
+def test_a_lobule_that_is_gone_is_a_problem(sound: QualityInputs) -> None:
     gone = np.where(sound.dseg == 6, 0, sound.dseg).astype(np.uint8)
     assert flagged(replace(sound, dseg=gone))["missing"] == "problem"
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_labels_that_are_5_mm_off_are_found_with_their_distance(sound: Material, axis: int) -> None:
+def test_labels_that_are_5_mm_off_are_found_with_their_distance(sound: QualityInputs, axis: int) -> None:
     off = replace(sound, dseg=np.roll(sound.dseg, 5, axis))
     assert value(off, "label_offset") == pytest.approx(5.0, abs=1.0)
     assert flagged(off)["labels off"] == "problem"
 
 
-def test_a_lobule_in_pieces_is_a_warning_and_two_pieces_of_x_are_none(sound: Material) -> None:
+def test_a_lobule_in_pieces_is_a_warning_and_two_pieces_of_x_are_none(sound: QualityInputs) -> None:
     broken = sound.dseg.copy()
     places = np.argwhere(broken == 6)
     middle = int(np.median(places[:, 1]))
@@ -80,33 +80,33 @@ def test_a_lobule_in_pieces_is_a_warning_and_two_pieces_of_x_are_none(sound: Mat
     assert raised(two) == []
 
 
-def test_an_intracranial_volume_that_is_off_is_a_problem(sound: Material) -> None:
+def test_an_intracranial_volume_that_is_off_is_a_problem(sound: QualityInputs) -> None:
     assert flagged(replace(sound, icv_cm3=1.3 * sound.icv_cm3))["head size"] == "problem"
 
 
-def test_a_wrong_scale_is_a_problem(sound: Material) -> None:
+def test_a_wrong_scale_is_a_problem(sound: QualityInputs) -> None:
     assert flagged(replace(sound, mni_from_native=np.diag([1.5, 1.5, 1.5, 1.0])))["affine scale"] == "problem"
 
 
-def test_a_scan_that_is_empty_where_tissue_should_be_is_measured_all_the_same(sound: Material) -> None:
+def test_a_scan_that_is_empty_where_tissue_should_be_is_measured_all_the_same(sound: QualityInputs) -> None:
     away = replace(sound, scan=np.where(sound.scan > 0, 0.0, sound.scan).astype(np.float32))
     values = {metric.name: metric.value for metric in all_metrics(away)}
     assert all(np.isnan(values[name]) for name in ("scan_contrast", "scan_noise", "scan_bias", "scan_air"))
 
 
-def test_a_field_of_view_that_ends_in_the_cerebellum_is_a_problem(sound: Material) -> None:
+def test_a_field_of_view_that_ends_in_the_cerebellum_is_a_problem(sound: QualityInputs) -> None:
     grid = sound.stored_grid
     cut = Grid(grid.shape, grid.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 26], [0, 0, 0, 1.0]]))
     assert flagged(replace(sound, stored_grid=cut))["field of view"] == "problem"
 
 
-def test_labels_at_the_edge_of_the_box_are_a_warning(sound: Material) -> None:
+def test_labels_at_the_edge_of_the_box_are_a_warning(sound: QualityInputs) -> None:
     reaching = sound.dseg.copy()
     reaching[:, :, 0][20:100, 20:80] = 12
     assert flagged(replace(sound, dseg=reaching))["edge of box"] == "warning"
 
 
-def test_noise_is_measured_as_what_was_put_in(sound: Material) -> None:
+def test_noise_is_measured_as_what_was_put_in(sound: QualityInputs) -> None:
     rng = np.random.default_rng(2)
     noisy = replace(sound, scan=sound.scan + rng.normal(0, 60, sound.scan.shape).astype(np.float32))
     bright = float(np.median(sound.scan[sound.scan > 700]))
@@ -114,19 +114,19 @@ def test_noise_is_measured_as_what_was_put_in(sound: Material) -> None:
     assert flagged(noisy)["noise of scan"] == "warning"
 
 
-def test_bias_is_measured_as_the_range_of_white_matter(sound: Material) -> None:
+def test_bias_is_measured_as_the_range_of_white_matter(sound: QualityInputs) -> None:
     slope = np.linspace(0.5, 1.5, sound.scan.shape[1], dtype=np.float32)[None, :, None]
     assert value(replace(sound, scan=sound.scan * slope), "scan_bias") > 34 > value(sound, "scan_bias")
 
 
-def test_low_confidence_of_one_structure_is_a_warning_that_names_it(sound: Material) -> None:
+def test_low_confidence_of_one_structure_is_a_warning_that_names_it(sound: QualityInputs) -> None:
     values: list[float | None] = [0.9] * len(LABELS)
     values[5] = 0.4
     flags = [f for f in raised(all_metrics(replace(sound, confidence={"probability": values}))) if "sure" in f.message]
     assert [flag.message for flag in flags] == ["The networks are not sure of left Crus I: mean probability 0.4."]
 
 
-def test_votes_are_the_mean_share_inside_each_structure(sound: Material) -> None:
+def test_votes_are_the_mean_share_inside_each_structure(sound: QualityInputs) -> None:
     votes = np.where(sound.dseg == 6, 0.5, 0.9)
     assert value(replace(sound, votes=votes), "votes", "Crus I", "left") == pytest.approx(0.5)
 
@@ -180,7 +180,7 @@ class TestTheFile:
         assert thresholds_digest() == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
-def test_the_finer_grid_gives_the_same_offset(sound: Material) -> None:
+def test_the_finer_grid_gives_the_same_offset(sound: QualityInputs) -> None:
     fine = cerebellum_box(0.5)
     dseg = np.kron(sound.dseg, np.ones((2, 2, 2), dtype=np.uint8))
     image = resample(sound.t1w, sound.box, fine, np.eye(4), order=0)

@@ -44,7 +44,7 @@ _WHITE = {"T1w": 600.0, "T2w": 250.0}
 
 
 @dataclass(frozen=True)
-class TestImage:
+class KnownScan:
     """A simulated T1w and T2w with what is true of them.
 
     Attributes
@@ -100,7 +100,7 @@ class TestImage:
         return self.scans["T2w"][1]
 
 
-def make_test_image(
+def make_known_scan(
     lobules: Path,
     head: Path,
     *,
@@ -109,7 +109,7 @@ def make_test_image(
     t2w: Protocol | None = None,
     erased: bool = False,
     arm: Arm = "labels",
-) -> TestImage:
+) -> KnownScan:
     """Simulate a T1w and a T2w of a lobule map in a head.
 
     Parameters
@@ -142,8 +142,8 @@ def make_test_image(
 def scan_scene(
     scene: Scene, *, name: str, seed: int, t1w: Protocol | None = None, t2w: Protocol | None = None,
     erased: bool = False, sequences: dict[str, Sequence] | None = None, with_t2w: bool = True,
-) -> TestImage:  # fmt: skip
-    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_test_image`.
+) -> KnownScan:  # fmt: skip
+    """Scan a scene; `name` is the participant's label, `sequences` a site's own, the rest as of `make_known_scan`.
 
     The T1w is the same bytes with and without a T2w.
     """
@@ -180,18 +180,18 @@ def scan_scene(
     settings: dict[str, object] = {"Seed": seed, "Erased": erased}
     settings |= {c: asdict(protocols[c]) | asdict(sequences[c]) for c in scans}
     figures = {"scale": scene.pose.scale, "dice": scene.pose.dice} | scene.figures
-    return TestImage(
+    return KnownScan(
         name, scans, dseg, with_folia, truth_grid,
         scanner_from_head @ scene.pose.head_from_map, motion, figures, settings,
     )  # fmt: skip
 
 
-def write_test_image(made: TestImage, root: Path) -> Path:
+def write_known_scan(made: KnownScan, root: Path) -> Path:
     """Write scans as BIDS and the truth under `TRUTH`.
 
     Parameters
     ----------
-    made : TestImage
+    made : KnownScan
     root : Path
         Of the dataset; made where missing.
 

@@ -16,7 +16,7 @@ _SPREAD = 0.04
 
 
 @dataclass(frozen=True)
-class Material:
+class QualityInputs:
     """What decides a material's signal at 3 T.
 
     Attributes
@@ -33,16 +33,16 @@ class Material:
 
 
 TYPICAL = {
-    "air": Material(1000, 50, 0.0),
-    "fluid": Material(4200, 1900, 1.0),
-    "grey": Material(1450, 95, 0.82),
-    "white": Material(900, 70, 0.70),
-    "deep grey": Material(1220, 78, 0.78),
-    "stem": Material(1000, 74, 0.73),
-    "bone": Material(900, 12, 0.12),
-    "fat": Material(370, 120, 0.85),
-    "muscle": Material(1350, 38, 0.75),
-    "vessel": Material(1700, 60, 0.50),
+    "air": QualityInputs(1000, 50, 0.0),
+    "fluid": QualityInputs(4200, 1900, 1.0),
+    "grey": QualityInputs(1450, 95, 0.82),
+    "white": QualityInputs(900, 70, 0.70),
+    "deep grey": QualityInputs(1220, 78, 0.78),
+    "stem": QualityInputs(1000, 74, 0.73),
+    "bone": QualityInputs(900, 12, 0.12),
+    "fat": QualityInputs(370, 120, 0.85),
+    "muscle": QualityInputs(1350, 38, 0.75),
+    "vessel": QualityInputs(1700, 60, 0.50),
 }
 """Rounded from what is commonly reported at 3 T."""
 
@@ -67,7 +67,7 @@ class GradientEcho:
     spacing_ms: float = 7.0
     excitations: int = 160
 
-    def signal(self, material: Material) -> float:
+    def signal(self, material: QualityInputs) -> float:
         """Transverse magnetisation at the middle of the train in the steady state.
 
         Free recovery is M -> 1 + (M - 1) exp(-t / T1). During the train M goes to
@@ -110,7 +110,7 @@ class SpinEcho:
     repetition_ms: float
     echo_ms: float
 
-    def signal(self, material: Material) -> float:
+    def signal(self, material: QualityInputs) -> float:
         """density (1 - exp(-TR / T1)) exp(-TE / T2)."""
         recovered = 1 - np.exp(-self.repetition_ms / material.t1_ms)
         return float(material.density * recovered * np.exp(-self.echo_ms / material.t2_ms))
@@ -119,13 +119,13 @@ class SpinEcho:
 Sequence = GradientEcho | SpinEcho
 
 
-def drawn_materials(rng: np.random.Generator) -> dict[str, Material]:
+def drawn_materials(rng: np.random.Generator) -> dict[str, QualityInputs]:
     """A person's materials: each value some per cent off the typical one."""
     drawn = {}
     for name in MATERIALS:
         t1, t2, density = np.exp(rng.normal(0, (_SPREAD, _SPREAD, _SPREAD / 2)))
         one = TYPICAL[name]
-        drawn[name] = Material(one.t1_ms * t1, one.t2_ms * t2, one.density * density)
+        drawn[name] = QualityInputs(one.t1_ms * t1, one.t2_ms * t2, one.density * density)
     return drawn
 
 
@@ -139,7 +139,7 @@ def drawn_t2w(rng: np.random.Generator) -> SpinEcho:
     return SpinEcho(float(rng.uniform(3200, 6000)), float(rng.uniform(85, 115)))
 
 
-def signals(sequence: Sequence, materials: dict[str, Material]) -> Signals:
+def signals(sequence: Sequence, materials: dict[str, QualityInputs]) -> Signals:
     """Signal of each of `MATERIALS`, white matter 1."""
     found: Signals = np.array([sequence.signal(materials[name]) for name in MATERIALS], dtype=np.float64)
     return np.asarray(found / found[MATERIALS.index("white")])

@@ -16,11 +16,11 @@ from cerebatch.io.bids import find_cases
 from cerebatch.io.labelmaps import read_dseg
 from cerebatch.simulation.scenes.known_scans import (
     TRUTH,
-    TestImage,
-    make_test_image,
+    KnownScan,
+    make_known_scan,
     scan_scene,
     write_descriptions,
-    write_test_image,
+    write_known_scan,
 )
 from cerebatch.simulation.scenes.scanner import Protocol, resolved
 from cerebatch.simulation.scenes.scene import FLUID, GREY, MATERIALS, WHITE, HeadMap, Lobules, Scene, make_scene
@@ -44,21 +44,21 @@ def erased_scene(lobules: Lobules, head: HeadMap) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def made(scene: Scene) -> TestImage:
+def made(scene: Scene) -> KnownScan:
     return scan_scene(scene, name="one", seed=4, t1w=COARSE, t2w=COARSE)
 
 
 @pytest.fixture(scope="module")
-def quiet(scene: Scene) -> TestImage:
+def quiet(scene: Scene) -> KnownScan:
     return scan_scene(scene, name="one", seed=4, t1w=QUIET, t2w=QUIET)
 
 
-def on(grid: space.Grid, made: TestImage, dseg: space.LabelMap, grid_from_t1w: space.Affine) -> space.LabelMap:
+def on(grid: space.Grid, made: KnownScan, dseg: space.LabelMap, grid_from_t1w: space.Affine) -> space.LabelMap:
     """A truth on the grid of a scan."""
     return space.resample_labels(dseg, made.truth_grid, grid, space.inverse(grid_from_t1w))
 
 
-def test_the_map_is_moved_by_a_rotation_and_one_scale_alone(made: TestImage) -> None:
+def test_the_map_is_moved_by_a_rotation_and_one_scale_alone(made: KnownScan) -> None:
     turn = made.t1w_from_map[:3, :3]
     scale = np.cbrt(np.linalg.det(turn))
     assert scale > 0
@@ -75,7 +75,7 @@ def test_the_pose_finds_back_where_the_map_came_from(scene: Scene, map_from_head
     assert scene.pose.dice > 0.85
 
 
-def test_left_is_on_the_left_and_the_front_at_the_brain_stem(made: TestImage) -> None:
+def test_left_is_on_the_left_and_the_front_at_the_brain_stem(made: KnownScan) -> None:
     centre = {
         label.name: space.apply(made.truth_grid.affine, np.argwhere(made.dseg == label.index).astype(float)).mean(0)
         for label in labels.LABELS
@@ -85,7 +85,7 @@ def test_left_is_on_the_left_and_the_front_at_the_brain_stem(made: TestImage) ->
     assert centre["Left lobule IX"][2] < centre["Left lobule V"][2]
 
 
-def test_the_truth_keeps_the_volumes_of_the_map_times_the_scale(made: TestImage, lobules: Lobules) -> None:
+def test_the_truth_keeps_the_volumes_of_the_map_times_the_scale(made: KnownScan, lobules: Lobules) -> None:
     expected = np.bincount(lobules.dseg.ravel(), minlength=27)[1:] * lobules.grid.voxel_volume_mm3
     found = np.bincount(made.lobules.ravel(), minlength=27)[1:] * made.truth_grid.voxel_volume_mm3
     large = expected > 1000
@@ -93,7 +93,7 @@ def test_the_truth_keeps_the_volumes_of_the_map_times_the_scale(made: TestImage,
     np.testing.assert_allclose(found[large], expected[large] * made.figures["scale"] ** 3, rtol=0.03)
 
 
-def test_the_two_truths_differ_in_the_arbor_vitae_alone(made: TestImage) -> None:
+def test_the_two_truths_differ_in_the_arbor_vitae_alone(made: KnownScan) -> None:
     differs = made.dseg != made.lobules
     assert np.isin(made.dseg[differs], (HALF, 2 * HALF)).mean() > 0.99
     assert 0.15 < differs.sum() / (made.lobules > 0).sum() < 0.35
@@ -129,7 +129,7 @@ def test_pure_grey_matter_is_as_bright_in_every_lobule(scene: Scene) -> None:
     assert np.median(image[pure]) == pytest.approx(0.6, abs=0.01)
 
 
-def test_the_truth_lies_on_both_images(made: TestImage) -> None:
+def test_the_truth_lies_on_both_images(made: KnownScan) -> None:
     for image, grid, motion, whiter in (
         (made.t1w, made.t1w_grid, np.eye(4), 1),
         (made.t2w, made.t2w_grid, made.t2w_from_t1w, -1),
@@ -146,7 +146,7 @@ def test_the_truth_lies_on_both_images(made: TestImage) -> None:
         assert agreement((0, 0, 0)) > 0.5
 
 
-def test_contrasts_are_those_of_the_sequences(quiet: TestImage) -> None:
+def test_contrasts_are_those_of_the_sequences(quiet: KnownScan) -> None:
     dseg = on(quiet.t1w_grid, quiet, quiet.dseg, np.eye(4))
     core = ndimage.binary_erosion(np.isin(dseg, (HALF, 2 * HALF)))
     cortex = (dseg > 0) & ~np.isin(dseg, (HALF, 2 * HALF))
@@ -159,7 +159,7 @@ def test_contrasts_are_those_of_the_sequences(quiet: TestImage) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_image(scene: Scene, tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        write_test_image(scan_scene(scene, name="one", seed=4, t1w=COARSE, t2w=COARSE), tmp_path / folder)
+        write_known_scan(scan_scene(scene, name="one", seed=4, t1w=COARSE, t2w=COARSE), tmp_path / folder)
     written = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert len(written) == 9
     for path in written:
@@ -223,9 +223,9 @@ def test_thick_slices_are_coarse_along_the_third_axis_alone(scene: Scene) -> Non
     assert steps[0] < 0.95 * steps[1]
 
 
-def test_the_scans_are_a_bids_dataset_with_their_truth(made: TestImage, tmp_path: Path) -> None:
+def test_the_scans_are_a_bids_dataset_with_their_truth(made: KnownScan, tmp_path: Path) -> None:
     write_descriptions(tmp_path)
-    path = write_test_image(made, tmp_path)
+    path = write_known_scan(made, tmp_path)
     cohort = find_cases(tmp_path)
     assert not cohort.problems
     (case,) = cohort.cases
@@ -241,9 +241,9 @@ def test_the_scans_are_a_bids_dataset_with_their_truth(made: TestImage, tmp_path
 
 def test_a_head_map_is_refused_as_a_lobule_map_and_the_reverse(lobule_map: Path, head_map: Path) -> None:
     with pytest.raises(LabelMapError, match=rf"{head_map.name}: expected the 26 structures"):
-        make_test_image(head_map, head_map, seed=1)
+        make_known_scan(head_map, head_map, seed=1)
     with pytest.raises(LabelMapError, match=rf"{lobule_map.name}: expected FreeSurfer codes with a cerebellum"):
-        make_test_image(lobule_map, lobule_map, seed=1)
+        make_known_scan(lobule_map, lobule_map, seed=1)
 
 
 def test_a_map_with_its_sides_exchanged_is_refused(lobules: Lobules, head: HeadMap) -> None:

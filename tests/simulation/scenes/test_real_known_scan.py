@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cerebatch import labels
-from cerebatch.simulation.scenes.known_scans import make_test_image
+from cerebatch.simulation.scenes.known_scans import make_known_scan
 from cerebatch.simulation.scenes.scanner import Protocol
 from cerebatch.spatial import space
 
@@ -29,7 +29,7 @@ def coarse_map(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_real_map_keeps_its_shape_in_a_real_head(data: Path, coarse_map: Path) -> None:
     thick = Protocol(voxel_mm=(3.0, 3.0, 3.0))
-    made = make_test_image(coarse_map, data / "heads/head-13_dseg.nii.gz", seed=1, t1w=thick, t2w=thick)
+    made = make_known_scan(coarse_map, data / "heads/head-13_dseg.nii.gz", seed=1, t1w=thick, t2w=thick)
     turn = made.t1w_from_map[:3, :3]
     np.testing.assert_allclose(turn.T @ turn, made.figures["scale"] ** 2 * np.eye(3), atol=1e-9)
     assert made.figures["dice"] > 0.8

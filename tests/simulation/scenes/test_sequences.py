@@ -9,7 +9,7 @@ from cerebatch.simulation.scenes.scene import MATERIALS
 from cerebatch.simulation.scenes.sequences import (
     TYPICAL,
     GradientEcho,
-    Material,
+    QualityInputs,
     SpinEcho,
     drawn_materials,
     drawn_t1w,
@@ -34,8 +34,8 @@ def test_the_steady_state_is_what_many_periods_come_to(name: str) -> None:
 
 
 def test_a_spin_echo_loses_what_decays_until_the_echo() -> None:
-    assert SpinEcho(1e9, 100.0).signal(Material(1000, 100, 0.5)) == pytest.approx(0.5 / np.e)
-    assert SpinEcho(1000.0, 0.0).signal(Material(1000, 100, 1.0)) == pytest.approx(1 - 1 / np.e)
+    assert SpinEcho(1e9, 100.0).signal(QualityInputs(1000, 100, 0.5)) == pytest.approx(0.5 / np.e)
+    assert SpinEcho(1000.0, 0.0).signal(QualityInputs(1000, 100, 1.0)) == pytest.approx(1 - 1 / np.e)
 
 
 @pytest.mark.parametrize("seed", range(8))
