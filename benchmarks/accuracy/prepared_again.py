@@ -74,7 +74,7 @@ def compared(this: Path, other: Path) -> dict[str, float]:
     return {
         "apart, mm": apart_mm(now.affine, then.affine),
         "volume, %": 100 * (1 / float(scale) - 1),
-        "correlation": float(np.corrcoef(*images)[0, 1]),
+        "correlation": float(np.corrcoef(images[0], images[1])[0, 1]),
         "local correlation": now.local_correlation,
         "of the other": then.local_correlation,
     }
