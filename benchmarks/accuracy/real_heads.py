@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy.real_heads PREPARED SCAN ... [--only NAME ...] [--out TABLE.tsv]
 
-PREPARED holds a folder for each scan, named as its file begins, with the `prepared.json` of the scan as it is: the truth
-for everything that is made of it, for what is done is exact in the header. Found is within 3 mm (RMS over the
+PREPARED holds a folder a scan, named as its file begins, with the `prepared.json` of the scan as it is: the truth for
+everything that is made of it, as what is done is exact in the header. Found is within 3 mm (RMS over the
 cerebellum, in MNI millimetres), wrong is further away without anybody saying so. A header mirrored from left to right
 holds a head that is as good as any; the row tells whether it was refused.
 """
@@ -161,7 +161,7 @@ def rows_of(path: Path, prepared: Path, names: list[str]) -> Iterator[dict[str, 
     folder = found_in(prepared, name)
     if folder is None:
         raise SystemExit(
-            f"{prepared}: expected a folder {name} with prepared.json, found none; prepare the scan first."
+            f"{prepared}: expected {name}/prepared.json, found none; prepare the scan first."
         )
     known = Prepared.read(folder).affine
     for what in names:
