@@ -160,9 +160,7 @@ def rows_of(path: Path, prepared: Path, names: list[str]) -> Iterator[dict[str, 
     name, scan = name_of(path), read_scan(path)
     folder = found_in(prepared, name)
     if folder is None:
-        raise SystemExit(
-            f"{prepared}: expected {name}/prepared.json, found none; prepare the scan first."
-        )
+        raise SystemExit(f"{prepared}: expected {name}/prepared.json, found none; prepare the scan first.")
     known = Prepared.read(folder).affine
     for what in names:
         image, grid, true = VARIANTS[what](scan.image, scan.grid, known)
