@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -135,22 +136,32 @@ def on_voxels(image: Volume, grid: Grid, known: Affine, voxel_mm: float) -> Vari
     return resample(image, grid, finer, np.eye(4), order=1), finer, known
 
 
+def as_it_is(image: Volume, grid: Grid, known: Affine) -> Variant:
+    """Nothing is done."""
+    return image, grid, known
+
+
+def small_with_neck(image: Volume, grid: Grid, known: Affine) -> Variant:
+    """A child in a long field of view."""
+    return with_neck(*scaled(image, grid, known, 0.7))
+
+
 VARIANTS: dict[str, Callable[[Volume, Grid, Affine], Variant]] = {
-    "as it is": lambda *scan: scan,
-    **{f"scale {scale}": lambda *scan, scale=scale: scaled(*scan, scale) for scale in SCALES},
+    "as it is": as_it_is,
+    **{f"scale {scale}": partial(scaled, scale=scale) for scale in SCALES},
     "long neck": with_neck,
+    "child with a long neck": small_with_neck,
     "cut top and chin": cut,
     "defaced": defaced,
     "extracted": extracted,
-    "nod 60": lambda *scan: turned(*scan, "x", 60.0),
-    "tilt 60": lambda *scan: turned(*scan, "y", 60.0),
-    "turn 60": lambda *scan: turned(*scan, "z", 60.0),
-    "stored z, y, x": lambda *scan: stored(*scan, (2, 1, 0), ()),
-    "stored y, z, x, two flipped": lambda *scan: stored(*scan, (1, 2, 0), (0, 2)),
-    "0.7 mm": lambda *scan: on_voxels(*scan, 0.7),
-    "0.5 mm": lambda *scan: on_voxels(*scan, 0.5),
-    "2 mm": lambda *scan: on_voxels(*scan, 2.0),
-    "child with a long neck": lambda *scan: with_neck(*scaled(*scan, 0.7)),
+    "nod 60": partial(turned, axis="x", degrees=60.0),
+    "tilt 60": partial(turned, axis="y", degrees=60.0),
+    "turn 60": partial(turned, axis="z", degrees=60.0),
+    "stored z, y, x": partial(stored, axes=(2, 1, 0), flips=()),
+    "stored y, z, x, two flipped": partial(stored, axes=(1, 2, 0), flips=(0, 2)),
+    "0.7 mm": partial(on_voxels, voxel_mm=0.7),
+    "0.5 mm": partial(on_voxels, voxel_mm=0.5),
+    "2 mm": partial(on_voxels, voxel_mm=2.0),
     "left and right exchanged": mirrored,
 }
 
