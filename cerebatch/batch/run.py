@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -89,7 +90,7 @@ def run_jobs(
         needs,
         manifest.run,
         tell,
-        needs_of=lambda job, stage: own_needs(profile, job, stage, needs[stage]),
+        own_needs=partial(own_needs, profile),
         larger_gb=profile.larger_gb,
         lease_seconds=profile.lease_seconds,
         retry_failed=retry_failed,

@@ -54,10 +54,8 @@ class Relay:
         Id of the run.
     tell : callable
         Gets every `Event`, from the thread that calls `carry`.
-    needs_of : callable, optional
-        Job and stage -> what that case needs, where it is not what all cases need.
-    larger_gb : callable, optional
-        Needs of a stage -> the next larger memory that it may have, or None.
+    own_needs, larger_gb : callable, optional
+        Job, stage and its needs -> needs of this case. Needs of a stage -> the next larger memory, or None.
     lease_seconds : float
         After so long without renewal other runs may take a case.
     retry_failed : bool
@@ -70,20 +68,18 @@ class Relay:
         run: str,
         tell: Tell,
         *,
-        needs_of: Callable[[Job, str], Needs] | None = None,
+        own_needs: Callable[[Job, str, Needs], Needs] = lambda _job, _stage, needs: needs,
         larger_gb: Callable[[Needs], float | None] = lambda _: None,
         lease_seconds: float = 120.0,
         retry_failed: bool = False,
     ) -> None:
         self._needs, self._tell = needs, tell
         self._engines: Mapping[Kind, Engine] = {}
-        self._needs_of = needs_of or (lambda _, stage: needs[stage])
-        self._larger_gb, self._retry_failed = larger_gb, retry_failed
+        self._own_needs, self._larger_gb, self._retry_failed = own_needs, larger_gb, retry_failed
         self._lease = Lease(run=run, seconds=lease_seconds, **this_process().model_dump())
         self._inbox: queue.SimpleQueue[Event | tuple[str, Result]] = queue.SimpleQueue()
         self._flying: dict[str, InFlight] = {}
-        self._hosts = Hosts()
-        self._own_host = node_name()
+        self._hosts, self._own_host = Hosts(), node_name()
         self._thread = threading.get_ident()
         self.stopping = ""
 
@@ -166,9 +162,9 @@ class Relay:
         if holder is not None:
             self._tell(Event(job.name, "elsewhere", message=f"at work in run {holder.run} on {holder.host}"))
             return Outcome(job.name, "elsewhere", holder=holder)
-        first = next(iter(self._needs))
+        first, needs = next(iter(self._needs.items()))
         now = time.monotonic()
-        self._flying[job.name] = InFlight(job, first, self._needs_of(job, first), began=now, renewed=now)
+        self._flying[job.name] = InFlight(job, first, self._own_needs(job, first, needs), began=now, renewed=now)
         self._hand_out(job.name)
         return None
 
@@ -254,7 +250,7 @@ class Relay:
         case.failed_on = case.suspects = ()
         if not result.next:
             return self._leave(name, "done" if case.ran else "skipped")
-        case.stage, case.needs = result.next, self._needs_of(case.job, result.next)
+        case.stage, case.needs = result.next, self._own_needs(case.job, result.next, self._needs[result.next])
         if self.stopping:
             return self._leave(name, "handed back")
         self._hand_out(name)
