@@ -38,3 +38,8 @@ def test_one_wrong_value_makes_no_sites_that_differ_without_end() -> None:
     factors, between = site_scales(residuals, sites)
     assert between <= LARGEST_SCALE_SD
     assert np.isfinite(factors).all()
+
+
+def test_the_spread_between_sites_has_a_cap() -> None:
+    _, between = site_scales(*drawn(2.0, 20, 40, 1)[:2])
+    assert between == pytest.approx(LARGEST_SCALE_SD)
