@@ -15,13 +15,13 @@ from pydantic import BaseModel
 
 from cerebatch.batch.ledger.records import (
     Failure,
-    FileStamp,
     Record,
     publish,
     read_record,
     stage_key,
     write_model,
 )
+from cerebatch.io.stamp import FileStamp
 from cerebatch.io.temporary import temporary_folder, temporary_name
 
 one_folder_for_all_examples = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
