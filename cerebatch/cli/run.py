@@ -147,6 +147,8 @@ def run(
         sessions=session_label or (),
         filters=parse_filters(bids_filter or ()),
     )
+    if synthesise_t2w and method not in (None, Segmenter.networks):
+        raise SettingsError(f"--synthesise-t2w: expected the method networks, found {method}")
     chosen = None
     if labelled_case is None:
         _require_one_wish(library, no_library)

@@ -86,7 +86,7 @@ def test_broken_cases_stop_nobody_and_are_told_with_their_reasons(tmp_path: Path
     out = tmp_path / "out"
     faults = ["0:prepare:raise", "1:atlas:hang", "2:segment:memory", "3:measure:exit", "4:prepare:full"]
     options = [f"--fault=sub-0000{fault}" for fault in faults]
-    profile = local(tmp_path, "stages: {atlas: {minutes: 0.03}, segment: {memory_gb: 1.0}}\n")
+    profile = local(tmp_path, "stages: {atlas: {minutes: 0.08}, segment: {memory_gb: 1.0}}\n")
     outcomes, printed = ran(out, "--cases=8", "--profile", profile, *options)
     assert [status.split(":")[0] for _, status in sorted(outcomes.items())] == ["failed"] * 5 + ["done"] * 3, printed
     found = {case: (failure(out, case).stage, failure(out, case).kind) for case in range(5)}
@@ -118,7 +118,7 @@ def test_a_stage_that_took_too_much_or_hung_is_not_tried_again_with_the_same_lim
     out = tmp_path / "out"
     faults = ["--fault=sub-00000:prepare:memory", "--fault=sub-00001:prepare:hang", "--fault=sub-00002:prepare:exit"]
     options = ["--cases=3", "--memory-gb=1", *faults]
-    tight = local(tmp_path, "stages: {prepare: {minutes: 0.03}}\n")
+    tight = local(tmp_path, "stages: {prepare: {minutes: 0.08}}\n")
     roomy = local(tmp_path, "stages: {prepare: {memory_gb: 2.0}}\n", name="roomy")
     ran(out, *options, "--profile", tight)
     before = starts(out)

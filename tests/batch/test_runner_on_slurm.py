@@ -115,7 +115,7 @@ def begin(folder: Path) -> tuple[Run, subprocess.Popen[str], threading.Thread]:
     faults = [f"{name(HANGS)}:atlas:hang-once", f"{name(TOO_LARGE)}:atlas:memory", f"{name(FULL)}:atlas:full"]
     process = subprocess.Popen(
         [sys.executable, str(PROGRAM), str(run.out), f"--cases={CASES}", "--gpu", "--work=1.2", "--memory-gb=0.6",
-         "--minutes=0.15", "--profile", str(folder / "profile.yaml"), *(f"--fault={fault}" for fault in faults)],
+         "--minutes=0.3", "--profile", str(folder / "profile.yaml"), *(f"--fault={fault}" for fault in faults)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -237,7 +237,7 @@ def test_a_job_that_does_not_start_is_told_with_what_waits(run: Run) -> None:
 
 
 def test_a_stage_that_hangs_is_ended_and_tried_again(run: Run) -> None:
-    assert "again atlas: ended after 0.15 minutes" in run.log(HANGS)
+    assert "again atlas: ended after 0.3 minutes" in run.log(HANGS)
 
 
 def test_when_no_job_may_be_submitted_again_the_run_ends_and_says_so(slurm: Path, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_super_resolution_refines_what_is_coarser_than_the_grid_and_nothing_else
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--registration", "network"], "expected --library, whose cases the network registers"),
+        (["--registration", "network"], "expected a library, whose cases are registered"),
         (["--icv", "network", "--resolution", "4.0"], "none holds no weights of the icv network"),
         (["--method", "atlas", "--synthesise-t2w"], "expected the method networks"),
     ],
