@@ -260,6 +260,10 @@ def test_when_no_job_may_be_submitted_again_the_run_ends_and_says_so(slurm: Path
 
 def test_nothing_of_the_run_survives_it(run: Run) -> None:
     folder = run.out / "records" / "runs"
-    assert [path.suffix for path in folder.iterdir()] == [".json", ".json"]
+    # What the run was and how it ended; and the logs of the jobs that were lost, to be read afterwards.
+    (kept,) = [path for path in folder.iterdir() if path.is_dir()]
+    assert kept.name.endswith("-lost-jobs")
+    assert any(path.stat().st_size for path in kept.iterdir())
+    assert [path.suffix for path in folder.iterdir() if path.is_file()] == [".json", ".json"]
     assert not list(run.out.rglob("*.tmp"))
     assert not list(run.out.rglob("lease.json"))
