@@ -1,6 +1,7 @@
 """What a folder of weights is worth on real scans: prepared scans are labelled in the box and scored, nothing else.
 
     python -m benchmarks.accuracy.real_weights PREPARED DATA --weights FOLDER --out TABLE.tsv
+    python -m benchmarks.accuracy.real_weights PREPARED DATA --atlas --library LIB.zarr --composed
     python -m benchmarks.accuracy.real_weights PREPARED DATA --labels FOLDER --out TABLE.tsv --beside OLD.tsv
 
 PREPARED holds a folder a scan as `cerebatch.stages.prepare` writes it: ``bert`` and ``testy`` (DATA/scans-labelled),
@@ -42,6 +43,7 @@ from benchmarks.common.in_box import BoxTruth, read_box_truth, score_in_box
 from benchmarks.common.published import as_published
 from benchmarks.common.tables import write_table
 from benchmarks.common.tissue_volumes import tissue_volumes_cm3
+from cerebatch.atlas.subject_atlas import CASES
 from cerebatch.evaluation.agreement import agreement
 from cerebatch.evaluation.outlines import SPILL_MM
 from cerebatch.evaluation.protocols import read_protocol
@@ -106,7 +108,10 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", type=Path, help="folder of weights")
     what.add_argument("--labels", type=Path, help="folder of NAME/dseg.nii.gz, instead of weights")
+    what.add_argument("--atlas", action="store_true", help="the atlas of --library alone, instead of weights")
     parser.add_argument("--library", type=Path, help="make an atlas of this library for each scan")
+    parser.add_argument("--cases", type=int, default=CASES, help="that vote for the atlas")
+    parser.add_argument("--composed", action="store_true", help="register once, to the library's mean")
     parser.add_argument("--keep", type=Path, help="where to leave the labels that the weights gave")
     parser.add_argument("--only", nargs="+", choices=("labelled", "outlined", "rescans", "whole", "adults"))
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
@@ -114,7 +119,9 @@ def main() -> None:
     parser.add_argument("--beside", type=Path, help="table of an earlier call")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    labels = kept(options.labels) if options.weights is None else by_weights(options)
+    if options.atlas and options.library is None:
+        parser.error("--atlas: expected --library")
+    labels = by_networks_or_atlas(options) if options.labels is None else kept(options.labels)
     found: dict[str, LabelMap] = {}
 
     def labelled_once(scan: Scan) -> LabelMap:
@@ -206,25 +213,29 @@ def kept(folder: Path) -> Labeller:
     return read
 
 
-def by_weights(options: argparse.Namespace) -> Labeller:
-    """Labels of the networks of a folder, T1w alone or with an atlas."""
+def by_networks_or_atlas(options: argparse.Namespace) -> Labeller:
+    """Labels of the networks of a folder, T1w alone or with an atlas; or those of the atlas."""
     import torch
 
     from cerebatch.atlas.subject_atlas import make_atlas
     from cerebatch.library.store import open_library
     from cerebatch.networks.ensemble import load
-    from cerebatch.timing import StepLog
 
     torch.set_num_threads(options.threads)
-    networks = load(options.weights)
+    networks = None if options.atlas else load(options.weights)
     cases = None if options.library is None else open_library(options.library)
 
     def labelled(scan: Scan) -> LabelMap:
         began = time.perf_counter()
         atlas = None
         if cases is not None:
-            atlas = make_atlas(scan.t1w, cases, threads=options.threads, log=StepLog(), register=None).dseg
-        dseg = networks.segment(scan.t1w, None, atlas, precision=options.precision).dseg
+            how = {"count": options.cases, "composed": options.composed, "threads": options.threads}
+            atlas = make_atlas(scan.t1w, cases, **how).dseg
+        if networks is not None:
+            dseg = networks.segment(scan.t1w, None, atlas, precision=options.precision).dseg
+        else:
+            assert atlas is not None
+            dseg = atlas
         if options.keep is not None:
             (options.keep / scan.name).mkdir(parents=True, exist_ok=True)
             write_image(options.keep / scan.name / "dseg.nii.gz", dseg, _BOX, "MNI")
