@@ -14,14 +14,14 @@ export CEREBATCH_DATA
 # Python and profiles are read where they lie (an editable installation); only what is compiled or declared is installed again.
 INSTALLED := CMakeLists.txt constraints.txt pyproject.toml $(shell find cpp -type f)
 
-.PHONY: help install demo test lint docs $(addprefix proof-,foundation atlas cluster networks enhance lifespan augment fine-tune reports)
+.PHONY: help install demo test lint docs $(addprefix proof-,foundation atlas cluster networks enhance lifespan augment fine-tune reports tests)
 
 .DEFAULT_GOAL := help
 
 # What a line says after ## is its help.
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(MAKEFILE_LIST) | sed 's/ /:/' | sed 's/^\([^:]*\):/  \1\t/'
-	@echo 'proof-NAME: what docs/proofs.md tells, minutes to hours (foundation, atlas, cluster, networks, enhance, lifespan, augment, fine-tune, reports)'
+	@echo 'proof-NAME: what docs/proofs.md tells, minutes to hours (foundation, atlas, cluster, networks, enhance, lifespan, augment, fine-tune, reports, tests)'
 
 install: $(VENV)/.installed ## the environment, with everything that developers need
 
@@ -48,8 +48,8 @@ lint: install ## style, types, arrows between the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: lint ## lint, then all tests
-	$(PYTEST)
+test: lint ## lint, then all tests but the longest
+	$(PYTEST) -m 'not long'
 
 # Minutes to hours; results are recorded in docs/proofs.md.
 proof-foundation: install
@@ -180,6 +180,9 @@ proof-fine-tune: install
 	$(BIN)/cerebatch lifespan compare $(TUNE)/cohort-scores/before.tsv $(TUNE)/cohort-scores/after.tsv --tool cerebatch
 
 # What people look at: faults that quality control must find, and the cohort's page in a browser. An hour on 2 cores.
+proof-tests: install
+	$(PYTEST) -m long
+
 proof-reports: install
 	@test -n '$(CEREBATCH_DATA)' || { echo 'make proof-reports: set CEREBATCH_DATA, and run make proof-atlas first'; exit 2; }
 	$(BIN)/python -m benchmarks.speed.cohort_page --cases 5000

@@ -81,6 +81,7 @@ def test_the_readme_one_scan_then_a_cohort(desk: Path, trial: str, phantoms: Pat
     assert (desk / "OUT_DIR/cohort.html").is_file()
 
 
+@pytest.mark.long
 def test_the_page_about_one_scan(desk: Path, trial: str, data: Path) -> None:
     (desk / "dicom-folder").symlink_to(data / "scan-dicom")
     (desk / "T1w.nii.gz").rename(desk / "whole.nii.gz")

@@ -287,6 +287,7 @@ def cerebatch(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_library_from_downloads_is_the_one_by_hand(
     web: Web, lobule_maps: Path, head_maps: Path, tmp_path: Path
 ) -> None:

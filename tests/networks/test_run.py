@@ -154,6 +154,7 @@ def test_a_brain_extracted_scan_has_its_volume_from_the_affine(helpers: Path, tm
     assert found.icv == from_affine(found.affine)
 
 
+@pytest.mark.long
 def test_super_resolution_refines_what_is_coarser_than_the_grid_and_nothing_else(
     helpers: Path, phantoms: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ def found(pair: tuple[Path, Path]) -> cerebatch.Segmentation:
     return cerebatch.segment(*pair, probabilities=False)
 
 
+@pytest.mark.long
 def test_a_cerebellum_of_a_person_comes_out(found: cerebatch.Segmentation, pair: tuple[Path, Path]) -> None:
     assert np.allclose(found.labels.affine, nib.load(pair[0]).affine)
     both = found.volumes.query("side == 'both'").set_index("structure").volume_cm3
@@ -39,6 +40,7 @@ def test_a_cerebellum_of_a_person_comes_out(found: cerebatch.Segmentation, pair:
     assert "Trial" not in found.information or not found.information["Trial"]
 
 
+@pytest.mark.long
 def test_sides_are_about_equal_and_lie_on_their_sides(found: cerebatch.Segmentation) -> None:
     whole = found.volumes.query("structure == 'cerebellum'").set_index("side").volume_cm3
     assert whole["left"] == pytest.approx(whole["right"], rel=0.1)
@@ -49,6 +51,7 @@ def test_sides_are_about_equal_and_lie_on_their_sides(found: cerebatch.Segmentat
     assert x[0] < x[1]  # in RAS the left is where x is small
 
 
+@pytest.mark.long
 def test_the_page_rates_it_and_names_both_scans(found: cerebatch.Segmentation, tmp_path: Path) -> None:
     assert found.rating in ("A", "B")
     assert found.information["Sources"] == ["sub-pair07_T1w.nii.gz", "sub-pair07_T2w.nii.gz"]

@@ -53,6 +53,7 @@ def inside_the_head(phantom: Phantom) -> NDArray[np.bool_]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_head_whose_skin_is_far_brighter_than_its_brain_is_found(whole: Phantom) -> None:
     image = np.where(inside_the_head(whole), whole.t1w, 5 * whole.t1w).astype(np.float32)
     found = register_to_template(image, whole.grid, seed=1)
@@ -60,6 +61,7 @@ def test_a_head_whose_skin_is_far_brighter_than_its_brain_is_found(whole: Phanto
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_head_below_a_neck_that_was_folded_over_is_found(whole: Phantom) -> None:
     upright = nib.as_closest_canonical(nib.Nifti1Image(whole.t1w, whole.grid.affine))
     above = np.zeros((*upright.shape[:2], 44), np.float32)
