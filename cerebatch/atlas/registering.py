@@ -58,12 +58,46 @@ def register_cases(
     StageError
         Greedy failed.
     """
+    fixed, *seen = (seen_by_registration(image, resolution) for image in (scan, *cases))
+    fields = register_seen(fixed, seen, region, resolution, threads, register)
+    return [np.float32(_factor(resolution)) * field for field in fields]
+
+
+def register_seen(
+    fixed: Volume,
+    moving: Sequence[Volume],
+    region: NDArray[np.bool_],
+    resolution: float,
+    threads: int = 1,
+    register: Register | None = None,
+) -> list[Field]:
+    """Displacements that bring images onto another one, all as `seen_by_registration` gives them.
+
+    Parameters
+    ----------
+    fixed : (x, y, z) float32
+    moving : sequence of (x, y, z) float32
+    region : (X, Y, Z) bool
+        On the grid of the images themselves.
+    resolution : float
+        Of that grid, voxel edge in millimetres.
+    threads : int
+    register : callable, optional
+        As for `register_cases`.
+
+    Returns
+    -------
+    fields : list of (x, y, z, 3) float32
+        In voxels of what was seen.
+
+    Raises
+    ------
+    StageError
+        Greedy failed.
+    """
     factor = _factor(resolution)
-    mask = reduced_region(region, factor)
-    seen = [seen_by_registration(case, resolution) for case in cases]
-    fixed = seen_by_registration(scan, resolution)
-    fields = (register or by_greedy())(fixed, seen, mask, resolution * factor, threads)
-    return [np.float32(factor) * field for field in fields]
+    mask = np.asarray(_reduced(region.astype(np.float32), factor) > 0)
+    return list((register or by_greedy())(fixed, moving, mask, resolution * factor, threads))
 
 
 def compared_region(library: Library) -> NDArray[np.bool_]:
@@ -92,11 +126,6 @@ def seen_by_registration(image: Volume, resolution: float) -> Volume:
     clipped = np.minimum(_reduced(image, factor), np.float32(_REGISTRATION_CEILING))
     smooth: Volume = ndimage.gaussian_filter(clipped, 1.0 / (resolution * factor))
     return smooth
-
-
-def reduced_region(region: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
-    """Blocks of voxels that hold any of a region."""
-    return np.asarray(_reduced(region.astype(np.float32), factor) > 0)
 
 
 def _factor(resolution: float) -> int:

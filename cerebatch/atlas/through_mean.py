@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cerebatch.atlas.registering import reduced_region, seen_by_registration
+from cerebatch.atlas.registering import register_seen, seen_by_registration
 from cerebatch.library.mean import read_mean, read_to_mean
 from cerebatch.library.store import Library
-from cerebatch.spatial.deformable import by_greedy
 from cerebatch.spatial.space import Field, Volume
 
 
@@ -44,9 +43,7 @@ def register_through_mean(
     StageError
         Greedy failed.
     """
-    mean = read_mean(library)
     seen = seen_by_registration(scan, library.resolution)
+    (through,) = register_seen(seen, [read_mean(library)], region, library.resolution, threads)
     factor = scan.shape[0] // seen.shape[0]
-    mask = reduced_region(region, factor)
-    (through,) = by_greedy()(seen, [mean], mask, library.resolution * factor, threads)
     return np.float32(factor) * through, [np.float32(factor) * read_to_mean(library, k) for k in chosen]

@@ -18,7 +18,6 @@ from cerebatch.io.stamp import FileStamp
 from cerebatch.library.found import WORTH
 from cerebatch.library.mean import mean_digest
 from cerebatch.library.store import digest as library_digest
-from cerebatch.library.store import open_library
 from cerebatch.networks import folder as weight_files
 from cerebatch.networks.auxiliary.loading import helper_card
 from cerebatch.networks.card import Helper
@@ -126,7 +125,7 @@ def _labelled(job: CaseJob, prepared: Stage, known: dict[str, FileStamp]) -> tup
         inputs: dict[str, FileStamp | str] = {"prepare": prepared.key, "library": digest}
         by = _helper("registration", settings.registration)
         if settings.composed:
-            by["mean"] = mean_digest(open_library(library))
+            by["mean"] = mean_digest(library)
         origin["Registration"] = by.get("registration", "composed" if settings.composed else "greedy")
         stages.append(Stage(
             "atlas", atlas.VERSION, inputs | by, at, job.scratch / "atlas",

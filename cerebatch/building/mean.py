@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from cerebatch.atlas.registering import compared_region, reduced_region, seen_by_registration
+from cerebatch.atlas.registering import compared_region, register_seen, seen_by_registration
 from cerebatch.library.mean import write_mean
 from cerebatch.library.store import Library, open_library
 from cerebatch.spatial import ants_bridge
-from cerebatch.spatial.deformable import by_greedy
 from cerebatch.spatial.space import Field, Volume
 
 AVERAGED = 16
@@ -84,10 +83,7 @@ def _symmetric(image: Volume) -> Volume:
 def _field(path: Path, index: int, mean: Volume) -> Field:
     """In voxels of the mean: the case at ``index + field`` belongs to the mean at ``index``."""
     library = open_library(path)
-    seen = _seen(library, index)
-    factor = library.grid.shape[0] // seen.shape[0]
-    region = reduced_region(compared_region(library), factor)
-    (field,) = by_greedy()(mean, [seen], region, library.resolution * factor, 1)
+    (field,) = register_seen(mean, [_seen(library, index)], compared_region(library), library.resolution)
     return field
 
 

@@ -65,7 +65,7 @@ def write_mean(path: Path, mean: Volume, fields: Iterable[tuple[int, Field]]) ->
     return digest
 
 
-def mean_digest(library: Library) -> str:
+def mean_digest(path: Path) -> str:
     """Digest of a library's mean and fields.
 
     Raises
@@ -73,7 +73,7 @@ def mean_digest(library: Library) -> str:
     LibraryError
         It has none.
     """
-    return str(_with_mean(library).attrs["mean_digest"])
+    return str(_with_mean(path).attrs["mean_digest"])
 
 
 def read_mean(library: Library) -> Volume:
@@ -84,7 +84,7 @@ def read_mean(library: Library) -> Volume:
     LibraryError
         The library has none.
     """
-    return np.asarray(array_of(_with_mean(library), _MEAN)[...], dtype=np.float32)
+    return np.asarray(array_of(_with_mean(library.path), _MEAN)[...], dtype=np.float32)
 
 
 def read_to_mean(library: Library, index: int) -> Field:
@@ -96,7 +96,7 @@ def read_to_mean(library: Library, index: int) -> Field:
         The library has no mean, or none to which this case was brought.
     """
     original = library.names.index(library.twins[index]) if library.mirrored[index] else index
-    field = np.asarray(array_of(_with_mean(library), _TO_MEAN)[original], dtype=np.float32)
+    field = np.asarray(array_of(_with_mean(library.path), _TO_MEAN)[original], dtype=np.float32)
     if np.isnan(field).any():
         raise LibraryError(
             library.path,
@@ -131,11 +131,11 @@ def mirrored_field(field: Field) -> Field:
     return np.ascontiguousarray(field[::-1] * np.array([-1, 1, 1], dtype=np.float32))
 
 
-def _with_mean(library: Library) -> zarr.Group:
-    group = open_store(library.path)
+def _with_mean(path: Path) -> zarr.Group:
+    group = open_store(path)
     if "mean_digest" not in group.attrs:
         raise LibraryError(
-            library.path,
+            path,
             expected="a library with a mean image, onto which every case was brought",
             found="one without",
             do="Run `cerebatch library mean` on it, or register by greedy.",

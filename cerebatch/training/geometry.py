@@ -85,7 +85,7 @@ class Geometries:
         People whose maps are used neither for cases nor for votes.
     bends : tuple of Path
         ``CASE.npz`` of `recipes.own_labels`: displacements that bring a library case onto a real scan. Half of the
-        geometries are bent by one of them before they are deformed at random, so that shapes are not those of the
+        geometries are bent by one of them after they were deformed at random, so that shapes are not those of the
         maps' few people alone.
 
     Raises
@@ -118,7 +118,8 @@ class Geometries:
                 found="none",
                 do="Correct `hold_out`, or build a library of more people.",
             )
-        self._bends = [path for path in bends if path.stem in {library.names[k] for k in self.cases}]
+        names = {library.names[k] for k in self.cases} if bends else set()
+        self._bends = [path for path in bends if path.stem in names]
         self._folder, self._hold_out = folder, hold_out
         self._case = lru_cache(maxsize=6)(self._read_case)
 
@@ -167,10 +168,8 @@ class Geometries:
         size = torch.tensor(shape[::-1], dtype=torch.float32)
         straight = functional.affine_grid(torch.eye(3, 4)[None], [1, 1, *shape], align_corners=False)
         bent = straight + (2 * field.flip(-1) / size)[None]
-        own = self._grid(case).permute(0, 4, 1, 2, 3)
-        return case, functional.grid_sample(own, bent, padding_mode="border", align_corners=False).permute(
-            0, 2, 3, 4, 1
-        )
+        own = self._grid(case)[0].permute(3, 0, 1, 2)
+        return case, deformed(own, bent).permute(1, 2, 3, 0)[None]
 
     def _grid(self, case: Geometry) -> Tensor:
         """Where each coarse voxel is taken from, as `grid_sample` wants it; some lobules larger or smaller."""
