@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from job_profiles import cluster
 
-from cerebatch.batch.advance import Call, advance
 from cerebatch.batch.cluster.profile import Profile, Serial
-from cerebatch.batch.engines.base import Done
-from cerebatch.batch.job import Job, Needs
+from cerebatch.batch.engines.in_process import InProcessEngine
+from cerebatch.batch.job import Job
 from cerebatch.batch.ledger.events import Event, Tell
 from cerebatch.batch.run import run_jobs
 from cerebatch.batch.runner import Relay
@@ -75,33 +73,16 @@ def test_left_over_scratch_and_failures_of_done_cases_go(make_jobs: Any) -> None
     assert not job.failure_path.exists()
 
 
-class Counted:
-    """Runs a call at once, and remembers how many calls were said to wait."""
-
-    slots, broken = 1, ""
+class Counted(InProcessEngine):
+    """Remembers how many calls were said to wait."""
 
     def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+        super().__init__(tell)
         self.wanted: list[int] = []
-
-    def submit(self, call: Call, done: Done) -> None:
-        """Run it."""
-        done(advance(call, self._tell))
-
-    def has_place_beside(self, hosts: Collection[str], needs: Needs) -> bool:
-        """There is this place alone."""
-        del hosts, needs
-        return False
-
-    def cancel(self, case: str) -> None:
-        """Nothing waits."""
 
     def want(self, waiting: int) -> None:
         """Remember."""
         self.wanted.append(waiting)
-
-    def close(self) -> None:
-        """Nothing to end."""
 
 
 def test_an_engine_hears_how_many_cases_are_left(make_jobs: Any) -> None:

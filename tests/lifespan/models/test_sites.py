@@ -7,27 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from one_curve import inside, only
 from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 from lifespan import FitError, MismatchError, fit, score, transfer
 from lifespan.grouping import Groups
 from lifespan.models.between import joint_uncertainty
-from lifespan.models.curve import Curve
 from lifespan.models.sites import SiteEffects
 from lifespan.models.whitening import Whitening
 
 Maker = Callable[..., pd.DataFrame]
-
-
-def only(table: pd.DataFrame, model: str, group: str = "all") -> Curve:
-    return fit(table, model=model, icv="none").curves["left_0", "absolute", group]
-
-
-def inside(curve: Curve, table: pd.DataFrame) -> np.ndarray:
-    """Which people lie inside the bounds."""
-    lower, upper = curve.predict(table["age"].to_numpy(), list(table["site"])).bounds()
-    return ((table["left_0_cm3"] >= lower) & (table["left_0_cm3"] <= upper)).to_numpy()
 
 
 class TestSites:

@@ -8,23 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from one_curve import inside, only
 
 from lifespan import FitError, fit, read_table
 from lifespan.models.choice import ModelChoice
-from lifespan.models.curve import Curve
 from lifespan.models.spline import knot_candidates
 
 Maker = Callable[..., pd.DataFrame]
-
-
-def only(table: pd.DataFrame, model: str, group: str = "all") -> Curve:
-    return fit(table, model=model, icv="none").curves["left_0", "absolute", group]
-
-
-def inside(curve: Curve, table: pd.DataFrame) -> np.ndarray:
-    """Which people lie inside the bounds."""
-    lower, upper = curve.predict(table["age"].to_numpy(), list(table["site"])).bounds()
-    return ((table["left_0_cm3"] >= lower) & (table["left_0_cm3"] <= upper)).to_numpy()
 
 
 class TestSpread:
