@@ -11,87 +11,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fusion_cases import (
+    DS,
+    Cases,
+    any_numbers,
+    assert_same,
+    random_cases,
+    random_fields,
+    some_cases,
+    voted,
+    warped,
+    whole_numbers,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from cerebatch import _kernels
 from cerebatch.spatial.fusion import fuse, warp_and_fuse
-
-Cases = tuple[NDArray[np.float32], list[NDArray[np.float32]], list[NDArray[np.uint8]]]
-
-DS = st.sampled_from([0.0, 0.5, 5.0])
-CODES = [0, 3, 7, 255]
-
-
-def voted(
-    target: NDArray[np.float32], images: Any, labels: Any, d: float, known: Any = True
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Equation 2 in float32; `known`, broadcast to (N, X, Y, Z), says which cases are there at all."""
-    codes_of_cases, known = np.stack(labels), np.broadcast_to(known, np.shape(labels))
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(target - np.stack(images))
-        weights = 1 / (1 + np.float32(d) * difference)
-    weights[~np.isfinite(difference) | ~known] = 0
-    codes = np.unique(codes_of_cases)
-    sums = np.zeros((len(codes), *target.shape), dtype=np.float32)
-    total = np.zeros(target.shape, dtype=np.float32)
-    for of_case, weight in zip(codes_of_cases, weights, strict=True):
-        sums += np.where(of_case == codes[:, None, None, None], weight, np.float32(0))
-        total += weight
-    dseg = np.where(total > 0, codes[sums.argmax(axis=0)], 0).astype(np.uint8)
-    share = np.divide(sums.max(axis=0), total, out=np.zeros_like(total), where=total > 0)
-    agreed = (codes_of_cases == codes_of_cases[0]).all(axis=0) & known.all(axis=0)
-    return np.where(agreed, codes_of_cases[0], dseg), np.where(agreed, np.float32(1), share)
-
-
-def warped(
-    images: Any, labels: Any, fields: Any, factor: int
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.uint8]], NDArray[np.bool_]]:
-    """The cases at index + displacement in float64: images, labels and where the displacement is finite."""
-    shape = images[0].shape
-    fine = (np.indices(shape) + 0.5) / factor - 0.5
-    warped_images, warped_labels, known = [], [], []
-    for image, dseg, field in zip(images, labels, fields, strict=True):
-        by = [ndimage.map_coordinates(field[..., c].astype(float), fine, order=1, mode="nearest") for c in range(3)]
-        known.append(np.isfinite(by).all(axis=0))
-        last = np.array(shape).reshape(3, 1, 1, 1) - 1
-        at = np.clip(np.indices(shape) + np.nan_to_num(by, posinf=0, neginf=0), 0, last)
-        warped_images.append(ndimage.map_coordinates(image.astype(float), at, order=1, mode="nearest").astype("f4"))
-        warped_labels.append(dseg[tuple(np.floor(at + 0.5).astype(int))])
-    return warped_images, warped_labels, np.array(known)
-
-
-def assert_same(found: tuple[Any, Any], expected: tuple[Any, Any]) -> None:
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6)
-    assert (found[0].dtype, found[1].dtype) == (np.uint8, np.float32)
-
-
-@st.composite
-def some_cases(draw: st.DrawFn, values: st.SearchStrategy[float], factor: int = 1) -> Cases:
-    """A target and 1 to 6 cases on up to 4 x 4 x 4 blocks of `factor` voxels."""
-    x, y, z = draw(hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=4))
-    shape, number = (x * factor, y * factor, z * factor), draw(st.integers(1, 6))
-    images = draw(hnp.arrays(np.float32, (number + 1, *shape), elements=values))
-    labels = draw(hnp.arrays(np.uint8, (number, *shape), elements=st.sampled_from(CODES)))
-    return images[0], list(images[1:]), list(labels)
-
-
-whole_numbers = st.integers(-4, 4).map(float)
-any_numbers = st.one_of(whole_numbers, st.floats(width=32), st.sampled_from([np.nan, np.inf, -np.inf]))
-
-
-def random_cases(number: int, shape: tuple[int, int, int], codes: int = 4) -> Cases:
-    rng = np.random.default_rng(number)
-    images = rng.normal(size=(number + 1, *shape)).astype(np.float32)
-    return images[0], list(images[1:]), list(rng.integers(0, codes, (number, *shape), dtype=np.uint8))
-
-
-def random_fields(number: int, shape: tuple[int, int, int], voxels: float = 2.0) -> list[NDArray[np.float32]]:
-    return list(np.random.default_rng(0).normal(0, voxels, (number, *shape, 3)).astype(np.float32))
 
 
 @given(some_cases(whole_numbers), DS)
@@ -117,57 +55,6 @@ def test_warped_on_the_way_is_warped_before(factor: int, data: st.DataObject, d:
     at_target = warped(images, labels, fields, factor)
     found = warp_and_fuse(target, images, labels, fields, d)
     assert_same(found, voted(target, *at_target[:2], d, at_target[2]))
-
-
-@pytest.mark.parametrize("factor", [1, 2])
-@given(data=st.data())
-@settings(deadline=None, max_examples=60)
-def test_fields_composed_on_the_way_are_fields_composed_before(factor: int, data: st.DataObject) -> None:
-    target, images, labels = data.draw(some_cases(whole_numbers, factor))
-    coarse = tuple(n // factor for n in target.shape)
-    quarters = hnp.arrays(np.int64, (len(images) + 1, *coarse, 3), elements=st.integers(-12, 12))
-    through, *fields = data.draw(quarters).astype(np.float32) / 4
-    composed = [_composed(through, field, target.shape, factor) for field in fields]
-    # Votes of equal weight: where labels lie is exact, intensities at 2**-8 of a voxel are not.
-    at_target = warped(images, labels, composed, 1)
-    found = warp_and_fuse(target, images, labels, fields, 0.0, through=through)
-    assert_same(found, voted(target, *at_target[:2], 0.0, at_target[2]))
-
-
-def _composed(through: NDArray[np.float32], field: NDArray[np.float32], shape: tuple[int, ...], factor: int) -> Any:
-    """Displacement from each voxel of the target into a case, in float64."""
-
-    def at(points: NDArray[np.float64], values: NDArray[np.float32]) -> NDArray[np.float64]:
-        coarse = (points + 0.5) / factor - 0.5
-        return np.stack(
-            [ndimage.map_coordinates(values[..., c].astype(float), coarse, order=1, mode="nearest") for c in range(3)]
-        )
-
-    index = np.indices(shape).astype(float)
-    halfway = index + at(index, through)
-    return np.moveaxis(halfway + at(halfway, field) - index, 0, -1)
-
-
-def test_through_a_space_between_intensities_are_those_of_composed_fields() -> None:
-    shape = (13, 11, 9)
-    cases = random_cases(4, shape)
-    through, *fields = random_fields(5, shape, 1.0)
-    composed = [_composed(through, field, shape, 1).astype(np.float32) for field in fields]
-    found, expected = warp_and_fuse(*cases, fields, 0.5, through=through), warp_and_fuse(*cases, composed, 0.5)
-    assert np.mean(found[0] == expected[0]) > 0.99
-    same = found[0] == expected[0]
-    np.testing.assert_allclose(found[1][same], expected[1][same], atol=1e-4)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_where_the_way_between_is_not_finite_nobody_votes(bad: float) -> None:
-    shape = (6, 5, 4)
-    cases = random_cases(3, shape)
-    through = np.zeros((*shape, 3), dtype=np.float32)
-    through[2, 3, 1, 1] = bad
-    dseg, share = warp_and_fuse(*cases, random_fields(3, shape), 0.5, through=through)
-    assert (dseg[2, 3, 1], share[2, 3, 1]) == (0, 0)
-    assert np.count_nonzero(share) == share.size - 1
 
 
 @given(some_cases(any_numbers), st.data())
